@@ -1,0 +1,518 @@
+/* The attempt. See attempt.h. */
+#include "attempt.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ST_READ, ST_DECIDE, ST_PROBE, ST_SWAP, ST_WAIT, ST_DONE };
+
+static hf_step done(hf_attempt *a, hf_status status)
+{
+	a->status = status;
+	a->state = ST_DONE;
+	return HF_STEP_DONE;
+}
+
+void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now now)
+{
+	memset(attempt, 0, sizeof(*attempt));
+	attempt->setup = *setup;
+	hf_record_init(&attempt->record);
+	hf_record_init(&attempt->next);
+	hf_rng_seed(&attempt->rng, setup->seed);
+	if (!attempt->setup.observer)
+		attempt->setup.observer = &attempt->own_observer;
+	attempt->wait_until_ms = setup->wait_ms < 0 ? INT64_MAX : now.boot_ms + setup->wait_ms;
+	attempt->state = ST_READ;
+}
+
+void hf_attempt_free(hf_attempt *attempt)
+{
+	hf_snapshot_clear(&attempt->snap);
+	hf_snapshot_clear(&attempt->reply);
+	hf_record_free(&attempt->record);
+	hf_record_free(&attempt->next);
+	hf_buf_free(&attempt->scratch);
+	hf_buf_free(&attempt->out);
+	hf_buf_free(&attempt->line);
+	hf_buf_free(&attempt->summary);
+	hf_observer_free(&attempt->own_observer);
+	free(attempt->evidence);
+	attempt->evidence = NULL;
+}
+
+static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
+{
+	hf_snapshot_clear(&a->snap);
+	a->snap = *from;
+	memset(from, 0, sizeof(*from));
+	a->fresh = fresh;
+	a->decoded = false;
+	a->state = ST_DECIDE;
+}
+
+void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known)
+{
+	if (known->etag.len)
+		take_snapshot(attempt, known, false);
+}
+
+/* ---- deciding ---- */
+
+/* The record of snap, and evidence of the right length with nothing known. */
+static hf_status decode(hf_attempt *a, hf_now now)
+{
+	size_t n;
+	hf_status st;
+
+	if (a->decoded)
+		return HF_OK;
+	st = hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
+	if (st)
+		return st;
+	n = a->record.grant_count;
+	if (n > a->evidence_cap) {
+		hf_grant_evidence *more = reallocarray(a->evidence, n, sizeof(*more));
+
+		if (!more)
+			return hf_fail_memory(&a->error, "attempt");
+		a->evidence = more;
+		a->evidence_cap = n;
+	}
+	if (n)
+		memset(a->evidence, 0, n * sizeof(*a->evidence));
+	if (a->fresh && (n || a->record.closed_ms) &&
+		!hf_observer_see(a->setup.observer, &a->record, now.boot_ms))
+		return hf_fail_memory(&a->error, "attempt");
+	a->decoded = true;
+	a->probed = false;
+	if (a->fresh && a->record.gen < a->setup.request.least_gen)
+		a->regressed = true;
+	return HF_OK;
+}
+
+/*
+ * The time of the store's clock, at least. Its own clock went on since it told
+ * us; a host-local store has the clock of this host.
+ */
+static hf_evidence evidence_now(hf_attempt *a, hf_now now)
+{
+	hf_evidence e = {.clock = "", .wall_ms = now.wall_ms, .grants = a->evidence};
+	size_t i;
+
+	if (a->setup.host_clock[0]) {
+		e.clock = a->setup.host_clock;
+		e.now_ms = now.boot_ms;
+	} else if (a->setup.capabilities & HF_CAP_CLOCK) {
+		e.clock = "store";
+		e.now_ms = a->snap.now_ms + (now.boot_ms - a->snap.told_ms);
+	}
+	for (i = 0; i < a->record.grant_count; i++)
+		a->evidence[i].unchanged_ms = hf_observer_unchanged_ms(
+			a->setup.observer, &a->record, i, now.boot_ms);
+	e.closed_unchanged_ms =
+		hf_observer_closed_ms(a->setup.observer, &a->record, now.boot_ms);
+	e.floor = a->snap.floor;
+	return e;
+}
+
+/* What neighbours are to see of the new state: its first holder. */
+static hf_public_view view_of(const hf_record *r)
+{
+	hf_public_view view = {.held = r->grant_count > 0, .acquired_wall_ms = -1};
+	const hf_grant *g = r->grants;
+	size_t i;
+
+	if (!view.held)
+		return view;
+	for (i = 1; i < r->grant_count; i++)
+		if (r->grants[i].mode == HF_EXCLUSIVE && g->mode == HF_SHARED)
+			g = &r->grants[i];
+	view.exclusive = g->mode == HF_EXCLUSIVE;
+	view.pid = g->process.pid;
+	view.acquired_wall_ms = g->acquired_wall_ms;
+	view.ttl_ms = g->ttl_ms;
+	hf_copy(view.id, sizeof(view.id), g->id);
+	hf_copy(view.owner, sizeof(view.owner), g->owner);
+	hf_copy(view.fingerprint, sizeof(view.fingerprint), g->fingerprint);
+	hf_copy(view.host, sizeof(view.host), g->process.host);
+	return view;
+}
+
+/* Turn the verdict's next record into the change to swap in. */
+static hf_step want_swap(hf_attempt *a, hf_now now)
+{
+	int64_t base = now.boot_ms;
+
+	hf_buf_clear(&a->out);
+	hf_buf_clear(&a->line);
+	hf_buf_clear(&a->summary);
+	hf_record_encode(&a->next, &a->out);
+	a->change = (hf_change){.view = view_of(&a->next),
+		.history_limit = a->setup.history_limit};
+	if (!a->verdict.amend) {
+		hf_event_encode(&a->next.event, &a->line);
+		hf_event_describe(&a->next.event, a->setup.name, &a->summary);
+		a->event.line = a->line.failed ? "" : a->line.data + 1; /* skip ' ' */
+		a->event.summary = a->summary.data;
+		a->change.event = &a->event;
+	}
+	if (a->out.failed || a->line.failed || a->summary.failed)
+		return done(a, hf_fail_memory(&a->error, "attempt"));
+	if (a->out.len > HF_RECORD_MAX)
+		return done(a, hf_fail(&a->error, HF_INVALID, "attempt", 0,
+			"the lock's record would be longer than %d bytes: too many holders, or "
+			"too long texts", HF_RECORD_MAX));
+	a->change.data = a->out.data;
+	a->change.len = a->out.len;
+	/*
+	 * Trust is measured from before the request, or, on a store's clock,
+	 * from before the question whose answer told its time. Of two requests
+	 * that may have landed the earlier counts.
+	 */
+	if (!a->setup.host_clock[0] && (a->setup.capabilities & HF_CAP_CLOCK))
+		base -= a->snap.told_ms - a->snap.asked_ms;
+	if (!a->pending)
+		a->base_ms = base;
+	a->state = ST_SWAP;
+	return HF_STEP_SWAP;
+}
+
+static void explain_held(hf_attempt *a, hf_status status)
+{
+	const hf_grant *g =
+		a->verdict.blocker >= 0 ? &a->record.grants[a->verdict.blocker] : NULL;
+	const char *name = a->setup.name;
+	const char *who = g ? (g->owner[0] ? g->owner : "another") : "";
+
+	switch (status) {
+	case HF_HELD:
+	case HF_TIMED_OUT:
+		if (!g && a->record.closed_ms)
+			hf_fail(&a->error, status, "acquire", 0,
+				"lock '%s' is closed for a while: its last lease ended without a "
+				"release and had a lock delay", name);
+		else if (!g)
+			hf_fail(&a->error, status, "acquire", 0, "lock '%s' is held", name);
+		else
+			hf_fail(&a->error, status, "acquire", 0,
+				"lock '%s' is held by %s%s%s, pid %lld (token %llu)", name, who,
+				g->process.host[0] ? " on " : "", g->process.host,
+				(long long)g->process.pid, (unsigned long long)g->token);
+		break;
+	case HF_NOT_OWNER:
+		if (g)
+			hf_fail(&a->error, status, "release", 0, "lock '%s' is owned by %s, not %s",
+				name, who,
+				a->setup.request.who.owner ? a->setup.request.who.owner
+				: a->setup.request.who.id  ? a->setup.request.who.id
+							   : "the given fingerprint");
+		else
+			hf_fail(&a->error, status, "release", 0, "lock '%s' is not held", name);
+		break;
+	case HF_LOST:
+		hf_fail(&a->error, status, "lease", 0, "the lease of lock '%s' had ended: %s", name,
+			a->verdict.reason[0] ? a->verdict.reason
+					     : "it expired or was taken away");
+		break;
+	case HF_INVALID:
+		hf_fail(&a->error, status, "acquire", 0, "lock '%s': %s", name,
+			a->verdict.reason);
+		break;
+	case HF_UNKNOWN:
+		hf_fail(&a->error, status, "swap", 0,
+			"lock '%s': a request may or may not have reached the store, and it could "
+			"not be found out; look with 'holdfast status'", name);
+		break;
+	default:
+		break;
+	}
+}
+
+static hf_step decide(hf_attempt *a, hf_now now);
+
+/* Say `status`, once no request of ours can land any more. */
+static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
+{
+	if (a->pending && status != HF_OK && status != HF_UNKNOWN) {
+		if (!a->giving_up) {
+			a->giving_up = true;
+			a->final = status;
+			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
+			a->state = ST_DECIDE;
+			return decide(a, now);
+		}
+		status = HF_UNKNOWN;
+	}
+	if (status != HF_OK)
+		explain_held(a, status);
+	return done(a, status);
+}
+
+static hf_step wait_until(hf_attempt *a, int64_t wake_ms)
+{
+	a->wake_ms = wake_ms;
+	a->state = ST_WAIT;
+	return HF_STEP_WAIT;
+}
+
+/* Between half and all of `ms`, so that waiters do not march in step. */
+static int64_t jittered(hf_attempt *a, int64_t ms)
+{
+	return ms - (int64_t)hf_rng_below(&a->rng, (uint64_t)(ms / 2 + 1));
+}
+
+/* Exponential backoff with full jitter: anything up to the doubled cap. */
+static int64_t backoff(hf_attempt *a, int64_t min_ms, int64_t max_ms)
+{
+	int64_t cap = min_ms;
+	uint32_t i;
+
+	for (i = 0; i < a->tries && cap < max_ms; i++)
+		cap *= 2;
+	if (cap > max_ms)
+		cap = max_ms;
+	a->tries++;
+	return 1 + (int64_t)hf_rng_below(&a->rng, (uint64_t)cap);
+}
+
+static hf_step held(hf_attempt *a, hf_now now)
+{
+	const hf_attempt_setup *s = &a->setup;
+	int64_t wake;
+
+	if (s->strategy == HF_FAIL_FAST || s->wait_ms == 0)
+		return conclude(a, HF_HELD, now);
+	if (now.boot_ms >= a->wait_until_ms)
+		return conclude(a, HF_TIMED_OUT, now);
+	if (s->strategy == HF_RETRY) {
+		if (a->tries >= s->max_retries)
+			return conclude(a, HF_HELD, now);
+		wake = now.boot_ms + backoff(a, s->backoff_min_ms, s->backoff_max_ms);
+	} else {
+		int64_t pause = jittered(a, s->poll_ms);
+
+		if (a->verdict.wait_ms >= 0 && a->verdict.wait_ms < pause)
+			pause = a->verdict.wait_ms + 1;
+		wake = now.boot_ms + pause;
+	}
+	return wait_until(a, wake < a->wait_until_ms ? wake : a->wait_until_ms);
+}
+
+/* Our request of unknown fate, seen against the state that is there now. */
+static void review_pending(hf_attempt *a)
+{
+	if (a->pending && a->fresh && !hf_etag_equal(&a->snap.etag, &a->pending_over))
+		a->pending = false; /* it landed or never will: the rules tell */
+}
+
+static hf_step decide(hf_attempt *a, hf_now now)
+{
+	hf_request barrier = a->setup.request;
+	const hf_request *request = &a->setup.request;
+	hf_evidence e;
+	hf_status st = decode(a, now);
+
+	if (st)
+		return st == HF_CORRUPT && a->pending ? done(a, HF_UNKNOWN) : done(a, st);
+	review_pending(a);
+	e = evidence_now(a, now);
+	if (a->giving_up && a->pending) {
+		barrier.ask = HF_ASK_BARRIER;
+		request = &barrier;
+	} else if (a->giving_up && request->ask == HF_ASK_ACQUIRE) {
+		/* Did the last request land after all? Only look. */
+		a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
+		if (a->verdict.status != HF_OK || a->verdict.swap)
+			return conclude(a, a->final, now);
+		a->token = a->verdict.token;
+		return done(a, HF_OK);
+	} else if (a->giving_up) {
+		a->giving_up = false;
+	}
+	if (!a->probed && (request->ask == HF_ASK_REAP || request->ask == HF_ASK_FORCE_RELEASE) &&
+		a->record.grant_count) {
+		a->state = ST_PROBE;
+		return HF_STEP_PROBE;
+	}
+	a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
+	if (a->verdict.status == HF_OK && a->verdict.swap)
+		return want_swap(a, now);
+	if (!a->fresh) {
+		a->state = ST_READ; /* an old state proves nothing */
+		return HF_STEP_READ;
+	}
+	if (a->verdict.status == HF_NO_MEMORY)
+		return done(a, hf_fail_memory(&a->error, "attempt"));
+	if (a->verdict.status == HF_HELD && !a->probed) {
+		a->state = ST_PROBE;
+		return HF_STEP_PROBE;
+	}
+	if (a->verdict.swap)
+		return want_swap(a, now);
+	if (a->verdict.status == HF_HELD)
+		return held(a, now);
+	a->token = a->verdict.token;
+	/* A release that was asked for and now finds nothing has landed. */
+	if (request->ask == HF_ASK_RELEASE && a->sent &&
+		(a->verdict.status == HF_NOT_OWNER || a->verdict.status == HF_LOST))
+		return conclude(a, HF_OK, now);
+	/* A lease we had, named by its id, that is not there: it was taken. */
+	if (a->verdict.status == HF_NOT_OWNER && request->who.id &&
+		request->ask != HF_ASK_ACQUIRE && request->renewals)
+		return conclude(a, HF_LOST, now);
+	return conclude(a, a->verdict.status, now);
+}
+
+/* ---- what came of it ---- */
+
+hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
+{
+	switch (attempt->state) {
+	case ST_READ:
+		hf_snapshot_clear(&attempt->snap);
+		attempt->decoded = false;
+		attempt->asked_ms = now.boot_ms;
+		return HF_STEP_READ;
+	case ST_DECIDE: {
+		hf_step step = decide(attempt, now);
+
+		if (step != HF_STEP_READ && step != HF_STEP_SWAP)
+			return step;
+		return hf_attempt_next(attempt, now);
+	}
+	case ST_PROBE:
+		return HF_STEP_PROBE;
+	case ST_SWAP:
+		attempt->asked_ms = now.boot_ms;
+		return HF_STEP_SWAP;
+	case ST_WAIT:
+		return HF_STEP_WAIT;
+	default:
+		return HF_STEP_DONE;
+	}
+}
+
+/* The store did not answer: again after a pause, while there is time. */
+static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, hf_now now)
+{
+	int64_t until = a->wait_until_ms;
+
+	if (error)
+		a->error = *error;
+	if (a->pending) {
+		if (!a->settle_until_ms)
+			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
+		if (until < a->settle_until_ms)
+			until = a->settle_until_ms;
+		status = HF_UNKNOWN;
+	} else if (a->setup.strategy == HF_FAIL_FAST) {
+		until = now.boot_ms;
+	}
+	if (status != HF_UNAVAILABLE && status != HF_UNKNOWN) {
+		done(a, status);
+		return;
+	}
+	if (now.boot_ms >= until || (a->setup.strategy == HF_RETRY && !a->pending &&
+					    a->tries >= a->setup.max_retries)) {
+		if (status == HF_UNKNOWN)
+			explain_held(a, status);
+		done(a, status);
+		return;
+	}
+	wait_until(a, now.boot_ms + backoff(a, 20, 2000));
+	if (a->wake_ms > until)
+		a->wake_ms = until;
+}
+
+void hf_attempt_on_read(
+	hf_attempt *attempt, hf_status status, const hf_error *error, hf_now now)
+{
+	if (status) {
+		unreachable(attempt, status == HF_UNKNOWN ? HF_UNAVAILABLE : status, error, now);
+		return;
+	}
+	attempt->snap.asked_ms = attempt->asked_ms;
+	attempt->snap.told_ms = now.boot_ms;
+	attempt->fresh = true;
+	attempt->decoded = false;
+	attempt->state = ST_DECIDE;
+}
+
+void hf_attempt_on_probe(hf_attempt *attempt)
+{
+	attempt->probed = true;
+	attempt->state = ST_DECIDE;
+}
+
+/* Our record is in: the next decision may start from it. */
+static void adopt_own_record(hf_attempt *a)
+{
+	hf_snapshot mine = a->reply;
+
+	memset(&a->reply, 0, sizeof(a->reply));
+	if (!mine.data) {
+		mine.data = a->out.data;
+		mine.len = a->out.len;
+		a->out = (hf_buf)HF_BUF_INIT;
+	}
+	mine.foreign = 0;
+	take_snapshot(a, &mine, true);
+}
+
+void hf_attempt_on_swap(
+	hf_attempt *attempt, hf_status status, const hf_error *error, hf_now now)
+{
+	hf_attempt *a = attempt;
+
+	a->reply.asked_ms = a->asked_ms;
+	a->reply.told_ms = now.boot_ms;
+	switch (status) {
+	case HF_OK:
+		a->pending = false;
+		a->ended += a->verdict.ended;
+		a->token = a->verdict.token;
+		adopt_own_record(a);
+		if (a->giving_up)
+			done(a, a->final);
+		else if (a->verdict.status == HF_OK)
+			done(a, HF_OK);
+		else if (a->verdict.status != HF_HELD)
+			conclude(a, a->verdict.status, now);
+		return;
+	case HF_CHANGED:
+		take_snapshot(a, &a->reply, true);
+		return;
+	case HF_UNKNOWN:
+		a->pending = true;
+		a->sent = true;
+		a->pending_over = a->snap.etag;
+		if (!a->settle_until_ms || !a->giving_up)
+			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
+		unreachable(a, status, error, now);
+		return;
+	default:
+		unreachable(a, status, error, now);
+		return;
+	}
+}
+
+void hf_attempt_on_wake(hf_attempt *attempt)
+{
+	attempt->state = ST_READ;
+}
+
+void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
+{
+	if (attempt->state == ST_DONE)
+		return;
+	if (!attempt->pending) {
+		hf_fail(&attempt->error, status, "acquire", 0, "lock '%s': waiting was cancelled",
+			attempt->setup.name);
+		done(attempt, status);
+		return;
+	}
+	attempt->giving_up = true;
+	attempt->final = status;
+	attempt->state = ST_READ;
+}

@@ -1,0 +1,147 @@
+/*
+ * An attempt: the loop between the rules and a register, without I/O.
+ *
+ * It says what it wants next and is told what came of it:
+ *
+ *	hf_attempt_init(&a, &setup, now);
+ *	for (;;) switch (hf_attempt_next(&a, now)) {
+ *	case HF_STEP_READ:	read into a.snap;	hf_attempt_on_read()
+ *	case HF_STEP_PROBE:	fill a.evidence[].dead;	hf_attempt_on_probe()
+ *	case HF_STEP_SWAP:	swap a.snap.etag for a.change, answer into
+ *				a.reply;		hf_attempt_on_swap()
+ *	case HF_STEP_WAIT:	until a.wake_ms, or the store says that it may
+ *				differ from a.snap.etag; hf_attempt_on_wake()
+ *	case HF_STEP_DONE:	a.status is the answer
+ *	}
+ *
+ * so one code runs blocking (driver.c), in the keeper, and in the simulator.
+ *
+ * Requests of unknown fate (R4). A swap that names state E can land only over
+ * E. While the last read still shows E, it may land yet ("pending"). So: read;
+ * found our id - it landed; found another state - it never will; found E - ask
+ * again under the same id, of the two at most one lands. An answer other than
+ * OK or UNKNOWN is given only when nothing is pending: if need be the record
+ * is moved on by a swap of its own (HF_ASK_BARRIER) first.
+ */
+#ifndef HF_ATTEMPT_H
+#define HF_ATTEMPT_H
+
+#include "observer.h"
+#include "rules.h"
+
+typedef enum hf_step {
+	HF_STEP_READ,
+	HF_STEP_PROBE,
+	HF_STEP_SWAP,
+	HF_STEP_WAIT,
+	HF_STEP_DONE
+} hf_step;
+
+/* What time it is, told by the driver at every call. */
+typedef struct hf_now {
+	int64_t boot_ms; /* the attempt's own clock */
+	int64_t wall_ms; /* for people */
+} hf_now;
+
+typedef struct hf_attempt_setup {
+	const char *name;
+	hf_request request; /* strings must outlive the attempt */
+	hf_strategy strategy;
+	uint32_t max_retries;
+	int64_t backoff_min_ms;
+	int64_t backoff_max_ms;
+	/*
+	 * -1: wait for ever; 0: one try; else as long. Also how long an
+	 * unreachable store is tried again (with 0: not at all).
+	 */
+	int64_t wait_ms;
+	/* How long the fate of an unknown request is looked into, beyond. */
+	int64_t settle_ms;
+	int64_t poll_ms; /* the backstop while waiting, before jitter */
+	/*
+	 * Of the store: its HF_CAP_*, and the domain of hf_now.boot_ms if that
+	 * is its clock (host-local stores), else "".
+	 */
+	unsigned capabilities;
+	const char *host_clock;
+	size_t history_limit;
+	uint64_t seed; /* of the jitter */
+	/* NULL: nothing observed is kept beyond this attempt. */
+	hf_observer *observer;
+} hf_attempt_setup;
+
+typedef struct hf_attempt {
+	hf_attempt_setup setup;
+
+	/* ---- for the driver ---- */
+	hf_snapshot snap; /* the last known state; READ goes here */
+	hf_snapshot reply; /* SWAP's answer goes here */
+	hf_change change; /* what SWAP is to write */
+	hf_record record; /* snap, decoded: PROBE is about its grants */
+	hf_grant_evidence *evidence; /* one for each grant of record */
+	int64_t wake_ms; /* WAIT: on boot_ms; INT64_MAX: no limit */
+
+	/* ---- the answer ---- */
+	hf_status status;
+	uint64_t token;
+	/* Measured from here the grant may be trusted for its ttl. */
+	int64_t base_ms;
+	size_t ended;	/* grants that this ended, of others */
+	bool regressed; /* the store went back behind what we knew */
+	hf_error error;
+
+	/* ---- inside ---- */
+	int state;
+	int64_t wait_until_ms;
+	bool fresh;	/* snap was read in this attempt */
+	bool decoded;	/* record is snap */
+	bool probed;	/* evidence[].dead is known for record */
+	bool pending;	/* a swap over pending_over may land yet */
+	bool sent;	/* some swap of ours may have landed */
+	bool giving_up; /* pending is to be resolved, then final is said */
+	hf_status final;
+	hf_etag pending_over;
+	int64_t settle_until_ms;
+	int64_t asked_ms;
+	uint32_t tries;
+	hf_verdict verdict;
+	hf_rng rng;
+	hf_record next;
+	hf_buf scratch;
+	hf_buf out;
+	hf_buf line;
+	hf_buf summary;
+	hf_event_text event;
+	hf_observer own_observer;
+	size_t evidence_cap;
+} hf_attempt;
+
+void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now now);
+void hf_attempt_free(hf_attempt *attempt);
+
+/*
+ * Begin from a state known from before instead of a read; takes its memory.
+ * Only an answer that a swap confirms is given on it: all else is read first.
+ */
+void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known);
+
+hf_step hf_attempt_next(hf_attempt *attempt, hf_now now);
+/* `error` may be NULL; it is what the store said when status is not OK. */
+void hf_attempt_on_read(
+	hf_attempt *attempt, hf_status status, const hf_error *error, hf_now now);
+void hf_attempt_on_probe(hf_attempt *attempt);
+void hf_attempt_on_swap(
+	hf_attempt *attempt, hf_status status, const hf_error *error, hf_now now);
+void hf_attempt_on_wake(hf_attempt *attempt);
+
+/*
+ * Stop waiting: the answer becomes `status` as soon as nothing is pending.
+ */
+void hf_attempt_cancel(hf_attempt *attempt, hf_status status);
+
+/* A snapshot decoded into a record, a neighbour's hold as a foreign grant. */
+hf_status hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, hf_record *record,
+	hf_error *error);
+void hf_snapshot_clear(hf_snapshot *snapshot);
+
+#endif

@@ -1,0 +1,170 @@
+/*
+ * The record: what a register holds for one lock, and its text form.
+ *
+ * The text is UTF-8 lines, so that `git log` and an editor show it:
+ *
+ *	holdfast 1
+ *	lock name=deploy gen=7 token=3
+ *	event gen=7 kind=acquire at=1700000000000 id=... owner=alice@web1 ...
+ *	grant id=... m=x tok=3 ttl=30000 ...
+ *	wait id=... arr=8 ...
+ *	end
+ *
+ * Values are percent-escaped (blank, '%', control characters); a field with
+ * its default value is left out. A reader is strict: a first line of another
+ * version, an unknown line or field, a missing `end`, a number out of range
+ * each make the whole record HF_CORRUPT (R9), never "free".
+ *
+ * A free lock is a record without grants: it keeps the counter of tokens, so
+ * a token is greater than every earlier one of its name. `gen` grows with
+ * every swap, amendments too.
+ */
+#ifndef HF_RECORD_H
+#define HF_RECORD_H
+
+#include "base/base.h"
+#include "base/process.h"
+
+#define HF_RECORD_VERSION 1
+
+/* Bits of hf_grant.flags. */
+enum {
+	HF_GRANT_BOUND = 1 << 0,  /* ends with its process */
+	HF_GRANT_FOREIGN = 1 << 1 /* a neighbour's (R5); never in the text */
+};
+
+/* One hold of a lock. All strings are borrowed and never NULL. */
+typedef struct hf_grant {
+	const char *id;
+	/*
+	 * Re-entry: holds of one group stand inside each other and never
+	 * conflict. The id of the group's first hold; its own id if first.
+	 */
+	const char *group;
+	const char *owner;
+	const char *fingerprint;
+	const char *info;
+	const char *under; /* ids of the grants it stands under, by commas */
+	hf_mode mode;
+	uint32_t limit;
+	uint32_t flags;
+	int32_t priority;
+	uint64_t token;
+	int64_t ttl_ms; /* 0: until released */
+	int64_t lock_delay_ms;
+	uint64_t renewals;
+	int64_t acquired_wall_ms;
+	/*
+	 * When it expires, on the clock of domain `clock`. "" : no clock was
+	 * at hand, it expires to whoever sees it unchanged for ttl_ms.
+	 */
+	const char *clock;
+	int64_t deadline_ms;
+	hf_process process;
+} hf_grant;
+
+/* One who waits. The entries belong to the format; see HACKING on queues. */
+typedef struct hf_waiter {
+	hf_grant want;
+	uint64_t arrival; /* gen at which it came */
+	const char *bell; /* doorbell's socket name; "": cannot be rung */
+	int64_t wake_ms;  /* it will look again within this time */
+	/* Handed over, not yet claimed: 0 no, else the token offered. */
+	uint64_t offer;
+	int64_t claim_deadline_ms; /* on want.clock */
+} hf_waiter;
+
+typedef enum hf_event_kind {
+	HF_EV_NONE = 0,
+	HF_EV_ACQUIRE, /* a grant where none conflicts */
+	HF_EV_REENTER, /* one more hold in a group */
+	HF_EV_RELEASE,
+	HF_EV_EXTEND,	 /* a renewal with another ttl */
+	HF_EV_RENEW,	 /* an amendment: in the record, not in the history */
+	HF_EV_UPGRADE,	 /* shared to exclusive */
+	HF_EV_DOWNGRADE, /* exclusive to shared */
+	HF_EV_EXPIRE,	 /* grants ended by time or death, none given */
+	HF_EV_STEAL,	 /* a grant, taking a stale lease */
+	HF_EV_FORCE,	 /* a grant, taking it from whoever had it */
+	HF_EV_FORCE_RELEASE,
+	HF_EV_BARRIER, /* moved on, so that a late request cannot land (R4) */
+	HF_EV_COUNT_
+} hf_event_kind;
+
+typedef struct hf_record_event {
+	uint64_t gen;
+	hf_event_kind kind;
+	int64_t wall_ms;
+	const char *id;
+	const char *owner;
+	const char *host;
+	int64_t pid;
+	uint64_t token;
+	hf_mode mode;
+	const char *ended; /* as in hf_event */
+} hf_record_event;
+
+typedef struct hf_record {
+	const char *name;
+	uint64_t gen;
+	uint64_t counter; /* the last token granted */
+	/*
+	 * Lock delay: closed until then; without a clock, until it was seen
+	 * unchanged for closed_ms. 0: open.
+	 */
+	int64_t closed_ms;
+	int64_t closed_until_ms;
+	const char *closed_clock;
+	hf_record_event event;
+	size_t grant_count;
+	hf_grant *grants;
+	size_t waiter_count;
+	hf_waiter *waiters;
+
+	/* Memory, kept for the next use. */
+	size_t grant_cap;
+	size_t waiter_cap;
+	char *text;
+	size_t text_cap;
+} hf_record;
+
+/* An empty record: free, generation 0, all strings "". */
+void hf_record_init(hf_record *record);
+void hf_record_free(hf_record *record);
+/* Back to empty, keeping memory. */
+void hf_record_reset(hf_record *record);
+
+/* Append a zeroed entry with all strings ""; NULL when out of memory. */
+hf_grant *hf_record_add_grant(hf_record *record);
+hf_waiter *hf_record_add_waiter(hf_record *record);
+/* A grant with all strings "". */
+hf_grant hf_grant_blank(void);
+
+/*
+ * Copy `from` into `to` (reset first). Strings stay borrowed from `from`.
+ * False: out of memory.
+ */
+bool hf_record_copy(hf_record *to, const hf_record *from);
+
+/*
+ * Read a record's text. `expect_name` (NULL: any) must be the name in it: two
+ * names that share a place would otherwise share a lock.
+ * HF_CORRUPT: says what is wrong and where. HF_NO_MEMORY.
+ */
+hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
+	const char *expect_name, hf_error *error);
+/* Append the text. A failure shows in buf->failed. */
+void hf_record_encode(const hf_record *record, hf_buf *buf);
+
+const char *hf_event_kind_name(hf_event_kind kind);
+/* The history line of an event (without "event ", without a newline). */
+void hf_event_encode(const hf_record_event *event, hf_buf *buf);
+/*
+ * Read it back. `text` is overwritten: the event's strings point into it.
+ * False: not an event line.
+ */
+bool hf_event_decode(char *text, hf_record_event *event);
+/* For people: "acquire deploy, token 5, alice@web1 pid 7". */
+void hf_event_describe(const hf_record_event *event, const char *name, hf_buf *buf);
+
+#endif

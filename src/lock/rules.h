@@ -1,0 +1,123 @@
+/*
+ * The rules: (record, request, evidence) -> (next record, verdict).
+ *
+ * Pure: no I/O, no clock, no random numbers. All that a lock does is decided
+ * here, once, for every store. Every function is idempotent in the id of its
+ * request: asked again over a record in which it already happened, it answers
+ * HF_OK without a swap. That is how a request of unknown fate is found out.
+ *
+ * How a grant ends without a release ("is over"):
+ *	dead	its process is proven dead (bound grants only)
+ *	expired	by the clock both sides share: now >= deadline;
+ *		without one: seen with the same count of renewals for its ttl
+ *
+ * The chart of a lock. A swap first ends what is over, stale or forced
+ * (S -> S F C, X -> F C), then makes at most one step of its event:
+ *
+ *	from	event			to
+ *	F free	acquire steal force	S X
+ *	C shut	force			S X
+ *	S share	acquire steal force	S	(another holder joins)
+ *	S	reenter renew extend	S
+ *	S	release			S F
+ *	S	upgrade			X
+ *	X excl	reenter renew extend	X
+ *	X	release			X S F	(X, S: holds of its group remain)
+ *	X	downgrade		S
+ *	any	expire barrier		same
+ *	any	force-release		F	(all are ended first)
+ *
+ * C is F with a lock delay running: the lease before ended without a release.
+ * The chart stands as a table in rules.c and is asserted after every step,
+ * with the invariants: one group when exclusive, at most `limit` groups when
+ * shared, no token above the counter, counter and gen never smaller.
+ */
+#ifndef HF_RULES_H
+#define HF_RULES_H
+
+#include "record.h"
+
+typedef enum hf_ask {
+	HF_ASK_ACQUIRE,
+	HF_ASK_RELEASE,
+	HF_ASK_RENEW,
+	HF_ASK_CONVERT,
+	HF_ASK_FORCE_RELEASE,
+	HF_ASK_REAP,	/* end what is over */
+	HF_ASK_BARRIER	/* move the record on */
+} hf_ask;
+
+typedef enum hf_take { HF_TAKE_NOTHING, HF_TAKE_STALE, HF_TAKE_ALL } hf_take;
+
+typedef struct hf_request {
+	hf_ask ask;
+	/*
+	 * ACQUIRE: the grant wanted (id, group, owner, mode, ttl, process ...);
+	 * group == id, or the group to re-enter. All others: owner and process
+	 * tell who does it, for the event.
+	 */
+	hf_grant grant;
+	hf_take take;		/* ACQUIRE */
+	int64_t stale_after_ms; /* ACQUIRE with HF_TAKE_STALE */
+	hf_who who;		/* RELEASE, RENEW, CONVERT: whose grant */
+	int64_t ttl_ms;		/* RENEW: the new ttl; 0: keep */
+	/*
+	 * RENEW by id: the count of renewals to reach, one more than the last
+	 * known; 0: just one more.
+	 */
+	uint64_t renewals;
+	hf_mode mode;	     /* CONVERT */
+	/* What we know to have been reached: the record may not go below. */
+	uint64_t least_gen;
+	uint64_t least_counter;
+} hf_request;
+
+typedef struct hf_grant_evidence {
+	bool dead;	      /* proven; see hf_process_proven_dead() */
+	int64_t unchanged_ms; /* how long we have seen this very grant */
+} hf_grant_evidence;
+
+typedef struct hf_evidence {
+	const char *clock; /* domain of now_ms; "": no clock */
+	int64_t now_ms;
+	int64_t wall_ms; /* for people only, never compared */
+	/* One for each grant of the record; NULL: nothing is known. */
+	const hf_grant_evidence *grants;
+	int64_t closed_unchanged_ms; /* as unchanged_ms, for the lock delay */
+	uint64_t floor;		     /* of an absent record */
+} hf_evidence;
+
+typedef struct hf_verdict {
+	/*
+	 * HF_OK, HF_HELD, HF_LOST, HF_NOT_OWNER, HF_INVALID, HF_NO_MEMORY. It
+	 * is the answer once the swap (if any) is done. HELD with a swap: what
+	 * was over has been ended; look again.
+	 */
+	hf_status status;
+	bool swap;
+	bool amend;	    /* the swap is no event for the history */
+	uint64_t token;	    /* OK: of the grant it is about */
+	size_t ended;	    /* grants that this ends */
+	/* HELD: until time alone may change the answer; -1: never. */
+	int64_t wait_ms;
+	/* HELD, NOT_OWNER, INVALID: index of a grant in the way; or -1. */
+	int blocker;
+	const char *reason; /* INVALID, NOT_OWNER: a sentence; static */
+} hf_verdict;
+
+/*
+ * Decide. `prev` with gen 0 is absent. `next` is overwritten; it borrows
+ * strings from prev, request, and from `scratch` (cleared first), and is
+ * meaningful only if the verdict asks for a swap.
+ */
+hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
+	const hf_evidence *evidence, hf_record *next, hf_buf *scratch);
+
+/* Why grant i is over, or NULL: "dead", "expired". */
+const char *hf_rules_over(const hf_record *record, size_t i, const hf_evidence *evidence);
+/* Until time alone ends grant i; -1: never. 0: it is over. */
+int64_t hf_rules_remaining_ms(const hf_record *record, size_t i, const hf_evidence *evidence);
+/* Lock delay still to run; 0: open. */
+int64_t hf_rules_closed_ms(const hf_record *record, const hf_evidence *evidence);
+
+#endif

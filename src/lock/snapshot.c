@@ -1,0 +1,55 @@
+/* From what a store gave back to a record the rules can be asked about. */
+#include "attempt.h"
+
+#include <stdlib.h>
+
+void hf_snapshot_clear(hf_snapshot *snapshot)
+{
+	free(snapshot->data);
+	memset(snapshot, 0, sizeof(*snapshot));
+}
+
+/*
+ * What a neighbour put there overrides our record: whoever stood in it was
+ * overrun. Its grant is seen by a mark that changes with its state, so that
+ * renewals of the neighbour's are noticed.
+ */
+static hf_status add_neighbour(hf_record *record, const hf_snapshot *s, hf_error *error)
+{
+	const hf_public_view *v = &s->neighbour;
+	hf_grant *g;
+
+	record->grant_count = 0;
+	if (!v->held)
+		return HF_OK;
+	g = hf_record_add_grant(record);
+	if (!g)
+		return hf_fail_memory(error, "decode");
+	g->id = s->foreign_mark[0] ? s->foreign_mark : v->id;
+	g->group = g->id;
+	g->owner = v->owner[0] ? v->owner : v->fingerprint;
+	g->fingerprint = v->fingerprint;
+	g->mode = v->exclusive ? HF_EXCLUSIVE : HF_SHARED;
+	g->flags = HF_GRANT_FOREIGN;
+	g->ttl_ms = v->ttl_ms > 0 ? v->ttl_ms : 0;
+	g->acquired_wall_ms = v->acquired_wall_ms;
+	g->process.host = v->host;
+	g->process.pid = v->pid;
+	return HF_OK;
+}
+
+hf_status hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, hf_record *record,
+	hf_error *error)
+{
+	hf_status st;
+
+	hf_record_reset(record);
+	if (snapshot->len > 0) {
+		st = hf_record_decode(record, snapshot->data, snapshot->len, name, error);
+		if (st)
+			return st;
+	}
+	if (!record->name[0])
+		record->name = name;
+	return snapshot->foreign ? add_neighbour(record, snapshot, error) : HF_OK;
+}
