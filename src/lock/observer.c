@@ -61,9 +61,8 @@ bool hf_observer_see(hf_observer *observer, const hf_record *record, int64_t now
 		if (!note(observer, at, g->id, g->renewals, now_ms))
 			return false;
 	}
-	/* The delay began with some swap; each grant after it starts it anew. */
 	if (record->closed_ms) {
-		if (!note(observer, at++, closed_id, record->gen, now_ms))
+		if (!note(observer, at++, closed_id, record->closed_gen, now_ms))
 			return false;
 	}
 	observer->count = at;
@@ -86,5 +85,5 @@ int64_t hf_observer_unchanged_ms(
 int64_t hf_observer_closed_ms(
 	const hf_observer *observer, const hf_record *record, int64_t now_ms)
 {
-	return since(find(observer, closed_id, record->gen), now_ms);
+	return since(find(observer, closed_id, record->closed_gen), now_ms);
 }

@@ -12,7 +12,7 @@
 
 typedef struct hf_observation {
 	char id[65]; /* grant id, a neighbour's mark, or "closed" */
-	uint64_t count; /* of renewals; of "closed": the generation */
+	uint64_t count; /* of renewals; of "closed": the generation that did it */
 	int64_t since_ms; /* on hf_boot_ms() of the observer */
 } hf_observation;
 

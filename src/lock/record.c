@@ -57,6 +57,7 @@ void hf_record_reset(hf_record *record)
 	record->closed_ms = 0;
 	record->closed_until_ms = 0;
 	record->closed_clock = "";
+	record->closed_gen = 0;
 	record->event = blank_event;
 	record->grant_count = 0;
 	record->waiter_count = 0;
@@ -133,6 +134,7 @@ bool hf_record_copy(hf_record *to, const hf_record *from)
 	to->closed_ms = from->closed_ms;
 	to->closed_until_ms = from->closed_until_ms;
 	to->closed_clock = from->closed_clock;
+	to->closed_gen = from->closed_gen;
 	to->event = from->event;
 	return true;
 }
@@ -201,6 +203,7 @@ void hf_record_encode(const hf_record *record, hf_buf *buf)
 	hf_put_i64(buf, "closed", record->closed_ms);
 	hf_put_i64(buf, "until", record->closed_until_ms);
 	hf_put_text(buf, "clk", record->closed_clock);
+	hf_put_u64(buf, "since", record->closed_gen);
 	hf_buf_adds(buf, "\nevent");
 	hf_event_encode(&record->event, buf);
 	for (i = 0; i < record->grant_count; i++) {
@@ -404,6 +407,8 @@ static bool read_lock(hf_fields *fields, hf_record *r)
 			good = hf_parse_i64(value, &r->closed_until_ms);
 		else if (!strcmp(key, "clk"))
 			good = (r->closed_clock = value);
+		else if (!strcmp(key, "since"))
+			good = hf_parse_u64(value, &r->closed_gen);
 		if (!good)
 			return false;
 	}
