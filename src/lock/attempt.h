@@ -100,6 +100,7 @@ typedef struct hf_attempt {
 	bool sent;	/* some swap of ours may have landed */
 	bool giving_up; /* pending is to be resolved, then final is said */
 	hf_status final;
+	hf_error final_error;
 	hf_etag pending_over;
 	int64_t settle_until_ms;
 	int64_t asked_ms;
