@@ -188,6 +188,19 @@ static void drop_grant(hf_record *r, size_t i)
 	memmove(r->grants + i, r->grants + i + 1, (r->grant_count - i) * sizeof(*r->grants));
 }
 
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The generation that the swap will make. */
+static uint64_t next_gen(const decision *d)
+{
+	uint64_t gen = d->prev->gen ? d->prev->gen : d->e->floor;
+
+	return larger(gen, d->req->least_gen) + 1;
+}
+
 static void open_up(hf_record *r)
 {
 	r->closed_ms = 0;
@@ -204,7 +217,7 @@ static void open_up(hf_record *r)
 static void close_for(decision *d, const hf_grant *g, const char *why)
 {
 	hf_record *n = d->next;
-	uint64_t gen = d->prev->gen + 1;
+	uint64_t gen = next_gen(d);
 	int64_t left = g->lock_delay_ms;
 	int64_t running = n->closed_gen == gen && !clock_shared(n->closed_clock, d->e)
 				  ? n->closed_ms /* closed just now: nothing of it was seen */
@@ -247,22 +260,15 @@ static bool begin_next(decision *d)
 	return true;
 }
 
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* The event goes into the record and the swap is asked for. */
 static hf_verdict commit(decision *d, hf_status status, const hf_grant *about, int from)
 {
 	hf_record *n = d->next;
 	const hf_grant *by = &d->req->grant;
 
-	if (d->prev->gen == 0) {
-		n->gen = d->e->floor;
+	if (d->prev->gen == 0)
 		n->counter = larger(n->counter, d->e->floor);
-	}
-	n->gen = larger(n->gen, d->req->least_gen) + 1;
+	n->gen = next_gen(d);
 	if (d->ended->failed)
 		return answer(d, HF_NO_MEMORY);
 	/* A renewal is in the record but is no event of the history. */
@@ -423,6 +429,7 @@ static hf_verdict grant_it(decision *d, int from)
 		n->counter = larger(n->counter, d->e->floor);
 	*g = d->req->grant;
 	g->token = ++n->counter;
+	g->granted_gen = next_gen(d);
 	g->renewals = 0;
 	g->acquired_wall_ms = d->e->wall_ms;
 	g->clock = d->e->clock;
@@ -457,6 +464,7 @@ static hf_verdict reenter(decision *d)
 	*g = *want;
 	g->token = token;
 	g->limit = n->grants[0].limit;
+	g->granted_gen = next_gen(d);
 	g->renewals = 0;
 	g->acquired_wall_ms = d->e->wall_ms;
 	g->clock = d->e->clock;
