@@ -329,8 +329,12 @@ static hf_step decide(hf_attempt *a, hf_now now)
 	hf_evidence e;
 	hf_status st = decode(a, now);
 
+	if (st == HF_CORRUPT && a->pending) {
+		st = HF_UNKNOWN; /* it may be ours that cannot be read */
+		explain_held(a, st);
+	}
 	if (st)
-		return st == HF_CORRUPT && a->pending ? done(a, HF_UNKNOWN) : done(a, st);
+		return done(a, st);
 	review_pending(a);
 	e = evidence_now(a, now);
 	if (a->giving_up && a->pending) {
