@@ -87,8 +87,7 @@ static hf_status decode(hf_attempt *a, hf_now now)
 	a->decoded = true;
 	a->probed = false;
 	/* What was forgotten starts again above the floor: no going back. */
-	if (a->fresh && (a->snap.len ? a->record.gen : a->snap.floor) <
-				a->setup.request.least_gen)
+	if (a->fresh && (a->snap.len ? a->record.gen : a->snap.floor) < a->asked_gen)
 		a->regressed = true;
 	return HF_OK;
 }
@@ -393,6 +392,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
 		attempt->asked_ms = now.boot_ms;
+		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
 	case ST_DECIDE: {
 		hf_step step = decide(attempt, now);
@@ -405,6 +405,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		return HF_STEP_PROBE;
 	case ST_SWAP:
 		attempt->asked_ms = now.boot_ms;
+		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_SWAP;
 	case ST_WAIT:
 		return HF_STEP_WAIT;
