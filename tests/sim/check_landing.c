@@ -198,12 +198,28 @@ static bool same_terms(const hf_grant *a, const hf_grant *b)
 	       a->process.start == b->process.start;
 }
 
+/* The token of an exclusive hold of the same group. */
+static uint64_t exclusive_beside(const landing *l, const hf_grant *g)
+{
+	size_t i;
+
+	for (i = 0; i < l->old->grant_count; i++) {
+		const hf_grant *other = &l->old->grants[i];
+
+		if (other->mode == HF_EXCLUSIVE && !strcmp(other->group, g->group))
+			return other->token;
+	}
+	return 0;
+}
+
 static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
 {
 	sim *s = l->s;
 	bool renewed = l->asked->ask == HF_ASK_RENEW && named(l, is);
 	bool converted = l->asked->ask == HF_ASK_CONVERT && named(l, is);
 	bool upgraded = converted && was->mode == HF_SHARED && is->mode == HF_EXCLUSIVE;
+	uint64_t beside = upgraded ? exclusive_beside(l, is) : 0;
+	bool good = is->token == was->token;
 
 	if (!same_terms(was, is))
 		sim_fail(s, "op%d changed the terms of %s", l->op->index, is->id);
@@ -218,7 +234,9 @@ static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
 		sim_fail(s, "op%d converted %s unasked", l->op->index, is->id);
 	if (is->mode != was->mode)
 		s->ops[l->op->index]->converted = true;
-	if (upgraded ? is->token <= l->t->greatest_token : is->token != was->token)
+	if (upgraded)
+		good = beside ? is->token == beside : is->token > l->t->greatest_token;
+	if (!good)
 		sim_fail(s, "op%d gave %s token %llu for %llu", l->op->index, is->id,
 			(unsigned long long)is->token, (unsigned long long)was->token);
 }
