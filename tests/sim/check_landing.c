@@ -14,14 +14,10 @@ typedef struct landing {
 	const hf_record *new;
 } landing;
 
-/* What clocks that differ in rate, and answers that were slow, may amount to. */
+/* What clocks that differ in rate may amount to. */
 static int64_t slack_ms(const sim *s, int64_t span_ms)
 {
-	int64_t slack = span_ms * 3 / 100 + 3;
-
-	if (s->plan.medium == SIM_HOST_CLOCK)
-		return 0;
-	return s->plan.medium == SIM_STORE_CLOCK ? slack + s->plan.timeout_ms : slack;
+	return s->plan.medium == SIM_HOST_CLOCK ? 0 : span_ms * 3 / 100 + 3;
 }
 
 static bool named(const landing *l, const hf_grant *g)
@@ -182,7 +178,7 @@ static void check_came(landing *l, const hf_grant *g, const hf_record_event *e)
 	op->granted_token = g->token;
 	fact = sim_fact_add(s, &l->t->facts, g->id);
 	fact->came_at = s->now;
-	fact->asked_at = l->m->sent_at;
+	fact->asked_at = l->m->from;
 	s->grants++;
 }
 
@@ -228,7 +224,7 @@ static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
 		if (!renewed || is->renewals <= was->renewals)
 			sim_fail(s, "op%d renewed %s and was asked for another", l->op->index,
 				is->id);
-		sim_fact_of(&l->t->facts, is->id)->asked_at = l->m->sent_at;
+		sim_fact_of(&l->t->facts, is->id)->asked_at = l->m->from;
 	}
 	if (is->mode != was->mode && (!converted || is->mode != l->asked->mode))
 		sim_fail(s, "op%d converted %s unasked", l->op->index, is->id);
