@@ -229,6 +229,8 @@ void sim_land(sim *s, uint32_t id)
 	bool again = m->landed;
 	hf_etag present = etag_of(s, cell);
 
+	if (again && m->status == HF_UNAVAILABLE)
+		return; /* it was promised that it never lands */
 	if (down(s)) {
 		if (!again && sim_chance(s, 500))
 			refuse(s, id);
