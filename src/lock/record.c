@@ -166,8 +166,8 @@ static void put_grant(hf_buf *buf, const hf_grant *g)
 	hf_put_u64(buf, "tok", g->token);
 	hf_put_i64(buf, "ttl", g->ttl_ms);
 	hf_put_i64(buf, "delay", g->lock_delay_ms);
-	hf_put_u64(buf, "gen", g->granted_gen);
 	hf_put_u64(buf, "ren", g->renewals);
+	hf_put_u64(buf, "gen", g->gen);
 	hf_put_i64(buf, "at", g->acquired_wall_ms);
 	hf_put_text(buf, "clk", g->clock);
 	hf_put_i64(buf, "dl", g->deadline_ms);
@@ -276,10 +276,10 @@ static bool read_grant_field(hf_grant *g, const char *key, const char *value)
 		return hf_parse_i64(value, &g->ttl_ms) && g->ttl_ms >= 0;
 	if (!strcmp(key, "delay"))
 		return hf_parse_i64(value, &g->lock_delay_ms) && g->lock_delay_ms >= 0;
-	if (!strcmp(key, "gen"))
-		return hf_parse_u64(value, &g->granted_gen);
 	if (!strcmp(key, "ren"))
 		return hf_parse_u64(value, &g->renewals);
+	if (!strcmp(key, "gen"))
+		return hf_parse_u64(value, &g->gen);
 	if (!strcmp(key, "at"))
 		return hf_parse_i64(value, &g->acquired_wall_ms);
 	if (!strcmp(key, "clk"))

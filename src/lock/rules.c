@@ -432,8 +432,8 @@ static hf_verdict grant_it(decision *d, int from)
 		n->counter = larger(n->counter, d->e->floor);
 	*g = d->req->grant;
 	g->token = ++n->counter;
-	g->granted_gen = next_gen(d);
 	g->renewals = 0;
+	g->gen = next_gen(d);
 	g->acquired_wall_ms = d->e->wall_ms;
 	g->clock = d->e->clock;
 	g->deadline_ms = d->e->now_ms + g->ttl_ms;
@@ -467,8 +467,8 @@ static hf_verdict reenter(decision *d)
 	*g = *want;
 	g->token = token;
 	g->limit = n->grants[0].limit;
-	g->granted_gen = next_gen(d);
 	g->renewals = 0;
+	g->gen = next_gen(d);
 	g->acquired_wall_ms = d->e->wall_ms;
 	g->clock = d->e->clock;
 	g->deadline_ms = d->e->now_ms + g->ttl_ms;
@@ -579,6 +579,7 @@ static hf_verdict renew(decision *d)
 			continue; /* it landed before */
 		changed = true;
 		g->renewals = d->req->renewals ? d->req->renewals : g->renewals + 1;
+		g->gen = next_gen(d);
 		if (d->req->ttl_ms && d->req->ttl_ms != g->ttl_ms) {
 			g->ttl_ms = d->req->ttl_ms;
 			d->kind = HF_EV_EXTEND;
