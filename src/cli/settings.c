@@ -459,9 +459,10 @@ static const cli_setting table[] = {
 	{0, "owner", "TEXT", ACQUIRE, "owner", "HOLDFAST_OWNER", set_owner,
 		"who others are told holds it; default: user@host"},
 	{0, "fingerprint", "TEXT", ACQUIRE, NULL, "HOLDFAST_FINGERPRINT", set_fingerprint,
-		"a secret to release by; every user can see arguments, so better give"},
+		"a secret to release by; every user can see it here, so better give it in a "
+		"file, or in HOLDFAST_FINGERPRINT"},
 	{0, "fingerprint-file", "PATH", ACQUIRE, NULL, NULL, set_fingerprint_file,
-		"the first line of a file, or HOLDFAST_FINGERPRINT in the environment"},
+		"the same from the first line of a file"},
 	{0, "strategy", "WORD", ACQUIRE, "strategy", "HOLDFAST_STRATEGY", set_strategy,
 		"queue (default), retry, fail_fast, steal_stale or force_acquire"},
 	{0, "stale-after", "DUR", ACQUIRE, "staleafter", "HOLDFAST_STALE_AFTER",
@@ -477,9 +478,11 @@ static const cli_setting table[] = {
 	{0, "id", "ID", CLI_TAKES_WHO, NULL, NULL, select_id, "the grant that acquire printed"},
 	{0, "fingerprint", "TEXT", CLI_TAKES_WHO, NULL, "HOLDFAST_FINGERPRINT",
 		select_fingerprint,
-		"the secret it was acquired with; every user can see arguments, so better"},
+		"the secret it was acquired with; every user can see it here, so better give "
+		"it "
+		"in a file, or in HOLDFAST_FINGERPRINT"},
 	{0, "fingerprint-file", "PATH", CLI_TAKES_WHO, NULL, NULL, select_fingerprint_file,
-		"the first line of a file, or HOLDFAST_FINGERPRINT in the environment"},
+		"the same from the first line of a file"},
 	{0, "owner", "TEXT", CLI_TAKES_WHO, NULL, NULL, select_owner, "all grants of an owner"},
 	{0, "owner", "TEXT", CLI_TAKES_FORCE, "owner", "HOLDFAST_OWNER", set_owner,
 		"who the history is told did it; default: user@host"},
