@@ -24,6 +24,9 @@ static int refuse_endless(cli_options *options)
 
 static int refuse_session(const cli_options *options, const hf_manager *manager)
 {
+	if (!strncmp(hf_store_identity(manager), "memory:", 7))
+		return cli_usage(options->command_name,
+			"the locks of memory: end with the process, so with this command");
 	if (!(hf_store_capabilities(manager) & HF_CAP_SESSION_BOUND))
 		return 0;
 	return cli_usage(options->command_name,

@@ -23,6 +23,7 @@ hf_manager *cli_open(const cli_options *options, int *exit_out)
 	hf_status st;
 
 	open.log = warn;
+	open.history_limit = options->history_limit;
 	st = hf_open(options->store, &open, &manager, &error);
 	if (st) {
 		*exit_out = cli_fail(options, st, &error);

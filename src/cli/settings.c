@@ -388,6 +388,16 @@ static bool set_log_limit(cli_reader *reader, const char *value)
 	return true;
 }
 
+static bool set_history(cli_reader *reader, const char *value)
+{
+	int64_t n;
+
+	if (!number(reader, value, 0, INT32_MAX, &n))
+		return false;
+	reader->out->history_limit = (uint32_t)n;
+	return true;
+}
+
 static bool set_prune(cli_reader *reader, const char *value)
 {
 	return number(reader, value, 1, INT32_MAX, &reader->out->keep);
@@ -432,6 +442,9 @@ static bool set_kill_after(cli_reader *reader, const char *value)
 
 #define ACQUIRE CLI_TAKES_ACQUIRE
 #define WAITS (CLI_TAKES_ACQUIRE | CLI_TAKES_WAIT)
+
+/* What writes an event into the history. */
+#define CHANGES (CLI_TAKES_ACQUIRE | CLI_TAKES_WHO | CLI_TAKES_FORCE | CLI_TAKES_CLEANUP)
 
 static const cli_setting table[] = {
 	{'S', "store", "URL", 0, "store", "HOLDFAST_STORE", set_store,
@@ -497,6 +510,8 @@ static const cli_setting table[] = {
 	{'a', "all", NULL, CLI_TAKES_LIST, NULL, NULL, set_all, "show free locks too"},
 	{0, "watch", NULL, CLI_TAKES_WATCH, NULL, NULL, set_watch,
 		"go on, and show each change until interrupted"},
+	{0, "history", "N", CHANGES, "history", "HOLDFAST_HISTORY", set_history,
+		"how many events its history keeps at least (default 0: all)"},
 	{'N', "limit", "N", CLI_TAKES_LOG, NULL, NULL, set_log_limit,
 		"only the newest N events (also -5 for -N 5; 0: all)"},
 	{0, "prune", "N", CLI_TAKES_LOG, NULL, NULL, set_prune,
