@@ -201,7 +201,11 @@ enum {
 	HF_NO_RENEW = 1 << 1
 };
 
-/* Called once, from a thread of the manager, when a lease is lost. */
+/*
+ * Called once, from a thread of the manager (or inside hf_extend() and
+ * hf_convert(), which find it out), when a lease is lost. It may query the
+ * lease, not release it: that is for the thread that acquired it.
+ */
 typedef void (*hf_lost_fn)(hf_lease *lease, void *arg);
 
 typedef struct hf_acquire_options {
@@ -245,13 +249,19 @@ typedef struct hf_acquire_options {
 	const char *reenter;  /* id of a held grant to join; NULL: none */
 	hf_lost_fn on_lost;   /* NULL: none */
 	void *on_lost_arg;
+	/*
+	 * A descriptor that polls readable when waiting is to be given up:
+	 * hf_acquire() then returns HF_TIMED_OUT, leaving nothing behind. -1:
+	 * none.
+	 */
+	int cancel_fd;
 } hf_acquire_options;
 
 #define HF_ACQUIRE_OPTIONS_INIT                                               \
 	{                                                                     \
 		sizeof(hf_acquire_options), HF_EXCLUSIVE, HF_QUEUE, 0, 0,     \
 			30000, -1, 0, 5, 100, 5000, 300000, 0, NULL, NULL,    \
-			NULL, NULL, NULL, NULL                                \
+			NULL, NULL, NULL, NULL, -1                            \
 	}
 
 /*
@@ -335,10 +345,11 @@ HF_API hf_mode hf_lease_mode(const hf_lease *lease);
 HF_API int hf_lease_fd(hf_lease *lease);
 
 /*
- * The descriptor whose lock proves this process alive to contenders on this
- * host, or -1 (detached, or no runtime folder). Let a child inherit it to
- * keep the grant alive as long as the child lives. Borrowed; it belongs to
- * the manager.
+ * The descriptor that keeps the grant alive on this host, or -1 (detached, or
+ * no runtime folder): its lock proves this process alive to contenders; on a
+ * session-bound store it is the session itself. A child that inherits it keeps
+ * the grant alive as long as the child lives. Borrowed, close-on-exec; it
+ * belongs to the manager or the lease.
  */
 HF_API int hf_lease_liveness_fd(const hf_lease *lease);
 
