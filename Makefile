@@ -49,7 +49,7 @@ uninstall: ## remove what the last install put there
 	@ninja -C $(BUILD) --quiet uninstall
 
 clean: ## remove everything that was built
-	rm -rf build build-asan build-tsan build-lint
+	rm -rf build build-asan build-tsan build-lint build-analyze
 
 format: ## clang-format every C file
 	@clang-format -i $(C_FILES)

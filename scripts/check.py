@@ -54,6 +54,7 @@ VARIANTS = {
 PLAN = re.compile(r"^1\.\.(\d+)")
 RESULT = re.compile(r"^(not )?ok\b(.*)$")
 SKIPPED = re.compile(r"#\s*skip", re.IGNORECASE)
+SHOWN = 60  # lines of a failed program, from its beginning and from its end
 EXPECTED = re.compile(r"#\s*todo", re.IGNORECASE)
 
 Count = collections.namedtuple("Count", "passed failed skipped names")
@@ -83,12 +84,11 @@ def count_tap(output):
             names.append(match.group(2).strip(" -"))
         else:
             passed += 1
-    if plan is None:
+    answered = passed + failed + skipped
+    if plan != answered:
         failed += 1
-        names.append("printed no plan")
-    elif plan != passed + failed + skipped:
-        failed += 1
-        names.append(f"planned {plan} tests, answered {passed + failed + skipped}")
+        promised = "printed no plan" if plan is None else f"planned {plan} tests"
+        names.append(f"{promised}, answered {answered}")
     return Count(passed, failed, skipped, names)
 
 
@@ -124,6 +124,16 @@ def build(variant, jobs):
     return True
 
 
+def show(test_name, entry):
+    """What a failed program said, without what went well."""
+    said = [line for line in entry.get("stdout", "").splitlines() if not line.startswith("ok ")]
+    said += entry.get("stderr", "").splitlines()
+    print(f"---- {test_name}")
+    if len(said) > 2 * SHOWN:
+        said = said[:SHOWN] + [f"... {len(said) - 2 * SHOWN} lines ..."] + said[-SHOWN:]
+    print("\n".join(said), flush=True)
+
+
 def test(name, variant, jobs):
     """Run one variant; its Count, each failure said with how to run it again."""
     log = os.path.join(TOP, variant.folder, "meson-logs", "testlog.json")
@@ -132,7 +142,7 @@ def test(name, variant, jobs):
     env = dict(os.environ, **variant.env)
     env.setdefault("HF_TEST_SCALE", str(variant.scale))
     run(
-        ["meson", "test", "-C", variant.folder, "--no-rebuild", "--print-errorlogs"]
+        ["meson", "test", "-C", variant.folder, "--no-rebuild"]
         + ["--num-processes", str(jobs), "--timeout-multiplier", str(variant.timeout)]
         + variant.test_args,
         env=env,
@@ -154,6 +164,8 @@ def test(name, variant, jobs):
         passed += count.passed
         failed += count.failed
         skipped += count.skipped
+        if count.failed:
+            show(test_name, entry)
         for what in count.names:
             again = f"HF_TEST_SCALE={env['HF_TEST_SCALE']} meson test -C {variant.folder} -v"
             names.append(f"{test_name}: {what}\n    again: {again} '{test_name}'")

@@ -8,6 +8,7 @@ both of which every rule may use as TOP and BUILD.
 import os
 import subprocess
 import sys
+import traceback
 
 TOP = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else os.getcwd()
 BUILD = os.path.abspath(sys.argv[2]) if len(sys.argv) > 2 else os.path.join(TOP, "build")
@@ -67,7 +68,10 @@ def main():
     print(f"1..{len(_rules)}")
     failed = 0
     for number, (promise, function) in enumerate(_rules, 1):
-        violations = function()
+        try:
+            violations = function()
+        except Exception:  # the rule itself broke: that is an answer too
+            violations = [traceback.format_exc()]
         print(f"{'not ok' if violations else 'ok'} {number} - {promise}")
         for violation in violations:
             for line in str(violation).splitlines():
