@@ -28,7 +28,7 @@ ln -s "$holdfast" "$scratch/bin/holdfast"
 ln -s "$holdfast" "$scratch/bin/git-hold"
 PATH="$scratch/bin:$PATH"
 
-if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold= plain=; fi
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold="" plain=""; fi
 start=$(date +%s%N)
 now() { echo $((($(date +%s%N) - start) / 1000000)); }
 caption() { printf '\n%s%s%s\n' "$bold" "$*" "$plain"; }

@@ -4,8 +4,10 @@
 import re
 import sys
 
+from example import run_c
 from tap import main, read, rule, run, tracked
 
+EXAMPLE = re.compile(r"^\.EX\n(#include.*?)^\.EE", re.DOTALL | re.MULTILINE)
 PAGE = re.compile(r"^man/[\w.-]+\.[1-8]$")
 
 
@@ -34,6 +36,17 @@ def every_function_is_named():
     text = re.sub(r"/\*.*?\*/", "", read("include/holdfast/holdfast.h"), flags=re.DOTALL)
     functions = set(re.findall(r"\b(hf_\w+)\s*\(", text))
     return [n for n in sorted(functions) if n.replace("-", "\\-") not in manual and n not in manual]
+
+
+@rule("the programs in the manual pages compile and run")
+def programs_run():
+    violations = []
+    for page in pages():
+        for text in EXAMPLE.findall(read(page)):
+            code, said = run_c(text.replace("\\\\", "\\").replace("\\-", "-"))
+            if code != 0:
+                violations.append(f"{page}: exit code {code}\n{said}")
+    return violations
 
 
 sys.exit(main())
