@@ -7,8 +7,6 @@ import tempfile
 
 from tap import BUILD, TOP, run
 
-LIBRARY = os.path.join(BUILD, "src")
-DEPLOY = "#!/bin/sh\necho deploying with token $HOLDFAST_TOKEN\n"
 
 
 def write_script(path, text):
@@ -64,7 +62,7 @@ def run_c(text):
         code, said = run(
             ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-o", "example", "example.c"]
             + ["-I", os.path.join(TOP, "include")]
-            + ["-L", LIBRARY, "-lholdfast", f"-Wl,-rpath,{LIBRARY}"],
+            + ["-L", BUILD, "-lholdfast", f"-Wl,-rpath,{BUILD}"],
             cwd=work,
             env=env,
         )
