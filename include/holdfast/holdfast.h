@@ -171,7 +171,8 @@ enum {
 	HF_CAP_FORGET = 1 << 3, /* can drop locks long free */
 	HF_CAP_HOST_LOCAL = 1 << 4, /* all its users share this kernel */
 	HF_CAP_SESSION_BOUND = 1 << 5, /* a hold dies with a descriptor */
-	HF_CAP_AMEND = 1 << 6 /* renews without growing history */
+	HF_CAP_AMEND = 1 << 6, /* renews without growing history */
+	HF_CAP_NEIGHBOURS = 1 << 7 /* other programs read its locks */
 };
 HF_API unsigned hf_store_capabilities(const hf_manager *manager);
 

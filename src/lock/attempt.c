@@ -39,6 +39,8 @@ void hf_attempt_free(hf_attempt *attempt)
 	hf_observer_free(&attempt->own_observer);
 	free(attempt->evidence);
 	attempt->evidence = NULL;
+	free(attempt->view);
+	attempt->view = NULL;
 }
 
 static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
@@ -116,27 +118,27 @@ static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 	return e;
 }
 
-/* What neighbours are to see of the new state: its first holder. */
-static hf_public_view view_of(const hf_record *r)
+/* What neighbours are to see of the new state: one holder, the exclusive first. */
+static void fill_view(hf_public_view *view, const hf_record *r)
 {
-	hf_public_view view = {.held = r->grant_count > 0, .acquired_wall_ms = -1};
 	const hf_grant *g = r->grants;
 	size_t i;
 
-	if (!view.held)
-		return view;
+	memset(view, 0, sizeof(*view));
+	view->held = r->grant_count > 0;
+	if (!view->held)
+		return;
 	for (i = 1; i < r->grant_count; i++)
 		if (r->grants[i].mode == HF_EXCLUSIVE && g->mode == HF_SHARED)
 			g = &r->grants[i];
-	view.exclusive = g->mode == HF_EXCLUSIVE;
-	view.pid = g->process.pid;
-	view.acquired_wall_ms = g->acquired_wall_ms;
-	view.ttl_ms = g->ttl_ms;
-	hf_copy(view.id, sizeof(view.id), g->id);
-	hf_copy(view.owner, sizeof(view.owner), g->owner);
-	hf_copy(view.fingerprint, sizeof(view.fingerprint), g->fingerprint);
-	hf_copy(view.host, sizeof(view.host), g->process.host);
-	return view;
+	view->exclusive = g->mode == HF_EXCLUSIVE;
+	view->pid = g->process.pid;
+	view->acquired_wall_ms = g->acquired_wall_ms;
+	view->ttl_ms = g->ttl_ms;
+	hf_copy(view->id, sizeof(view->id), g->id);
+	hf_copy(view->owner, sizeof(view->owner), g->owner);
+	hf_copy(view->fingerprint, sizeof(view->fingerprint), g->fingerprint);
+	hf_copy(view->host, sizeof(view->host), g->process.host);
 }
 
 /* Turn the verdict's next record into the change to swap in. */
@@ -147,9 +149,15 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	hf_buf_clear(&a->out);
 	hf_buf_clear(&a->line);
 	hf_buf_clear(&a->summary);
-	hf_record_encode(&a->next, &a->out);
-	a->change =
-		(hf_change){.view = view_of(&a->next), .history_limit = a->setup.history_limit};
+	a->change = (hf_change){.history_limit = a->setup.history_limit};
+	if (a->setup.capabilities & HF_CAP_NEIGHBOURS) {
+		if (!a->view)
+			a->view = malloc(sizeof(*a->view));
+		if (!a->view)
+			return done(a, hf_fail_memory(&a->error, "attempt"));
+		fill_view(a->view, &a->next);
+		a->change.view = a->view;
+	}
 	if (!a->verdict.amend) {
 		hf_event_encode(&a->next.event, &a->line);
 		hf_event_describe(&a->next.event, a->setup.name, &a->summary);
@@ -157,6 +165,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 		a->event.summary = a->summary.data;
 		a->change.event = &a->event;
 	}
+	hf_record_encode(&a->next, a->verdict.amend ? NULL : &a->line, &a->out);
 	if (a->out.failed || a->line.failed || a->summary.failed)
 		return done(a, hf_fail_memory(&a->error, "attempt"));
 	if (a->out.len > HF_RECORD_MAX)
@@ -465,7 +474,8 @@ static void adopt_own_record(hf_attempt *a)
 		mine.len = a->out.len;
 		a->out = (hf_buf)HF_BUF_INIT;
 	}
-	mine.foreign = 0;
+	free(mine.foreign);
+	mine.foreign = NULL;
 	take_snapshot(a, &mine, true);
 }
 

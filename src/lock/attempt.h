@@ -112,6 +112,7 @@ typedef struct hf_attempt {
 	hf_buf line;
 	hf_buf summary;
 	hf_event_text event;
+	hf_public_view *view; /* made on first use */
 	hf_observer own_observer;
 	size_t evidence_cap;
 } hf_attempt;

@@ -151,6 +151,7 @@ hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask)
 		.backoff_max_ms = 2000,
 		.capabilities = m->capabilities,
 		.host_clock = m->host_clock,
+		.history_limit = HF_HISTORY_LIMIT,
 	};
 
 	setup.request.ask = ask;

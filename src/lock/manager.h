@@ -30,6 +30,7 @@
 #define HF_PATIENCE_MS 2000
 #define HF_SETTLE_MS 5000
 #define HF_POLL_MS 500
+#define HF_HISTORY_LIMIT 1000 /* events kept of each lock, at least */
 
 /* What this manager last knew of one name. */
 struct hf_known {

@@ -153,8 +153,11 @@ bool hf_record_copy(hf_record *to, const hf_record *from);
  */
 hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
 	const char *expect_name, hf_error *error);
-/* Append the text. A failure shows in buf->failed. */
-void hf_record_encode(const hf_record *record, hf_buf *buf);
+/*
+ * Append the text. A failure shows in buf->failed. `event_line` is what
+ * hf_event_encode() wrote of record->event; NULL: encode it here.
+ */
+void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf *buf);
 
 const char *hf_event_kind_name(hf_event_kind kind);
 /* The history line of an event (without "event ", without a newline). */
