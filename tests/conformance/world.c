@@ -44,6 +44,8 @@ static void path_in(char *out, size_t cap, const char *rest)
 	snprintf(out, cap, "%s/%s", under_test.dir, rest);
 }
 
+static hf_manager *anchor;
+
 void world_make(const char *kind)
 {
 	world *w = &under_test;
@@ -74,6 +76,9 @@ void world_make(const char *kind)
 	}
 	path_in(repo, sizeof(repo), "run");
 	mkdir(repo, 0700);
+	/* A space in memory lasts as long as somebody has it open. */
+	if (!w->processes)
+		anchor = world_open();
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -86,6 +91,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void world_remove(void)
 {
+	hf_close(anchor);
 	nftw(under_test.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
