@@ -178,14 +178,15 @@ void world_damage(const char *name)
 }
 
 static long file_count;
+static int64_t block_count;
 
 static int count_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)path;
-	(void)st;
 	(void)type;
 	(void)ftw;
 	file_count++;
+	block_count += st->st_blocks;
 	return 0;
 }
 
@@ -199,6 +200,13 @@ long world_files(void)
 	file_count = 0;
 	nftw(path, count_one, 16, FTW_PHYS);
 	return file_count;
+}
+
+int64_t world_bytes(void)
+{
+	block_count = 0;
+	(void)world_files();
+	return block_count * 512;
 }
 
 int world_descriptors(void)
