@@ -84,7 +84,8 @@ static bool read_stat(int64_t pid, struct proc_stat *out)
 		return false;
 	/* state(3) ... num_threads(20) itrealvalue starttime(22) */
 	return sscanf(p + 1,
-		       " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld "
+		       " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+		       "%ld "
 		       "%*d %lu",
 		       &out->state, &out->threads, &out->start) == 3;
 }
@@ -228,16 +229,16 @@ hf_status hf_liveness_new(const char *runtime_dir, hf_liveness **out, hf_error *
 		struct stat st;
 
 		hf_new_id(id);
-		if (snprintf(l->path, sizeof(l->path), "%s/" LIVE_PREFIX "%s", runtime_dir, id) >=
-			(int)sizeof(l->path)) {
+		if (snprintf(l->path, sizeof(l->path), "%s/" LIVE_PREFIX "%s", runtime_dir,
+			    id) >= (int)sizeof(l->path)) {
 			free(l);
 			return hf_fail(error, HF_INVALID, "liveness", 0,
 				"the runtime folder's path is too long: %s", runtime_dir);
 		}
 		l->fd = open(l->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (l->fd < 0) {
-			hf_status st_fail = hf_fail_errno(error, HF_CANNOT_CREATE, "liveness", errno,
-				"cannot make the liveness file %s", l->path);
+			hf_status st_fail = hf_fail_errno(error, HF_CANNOT_CREATE, "liveness",
+				errno, "cannot make the liveness file %s", l->path);
 
 			free(l);
 			return st_fail;

@@ -19,12 +19,12 @@
 typedef struct hf_process {
 	const char *host; /* for people */
 	const char *boot; /* the kernel's boot id; "": not known */
-	uint64_t pidns;	  /* inode of the pid namespace; 0: not known */
+	uint64_t pidns; /* inode of the pid namespace; 0: not known */
 	uint64_t timens;
 	int64_t pid;
 	uint64_t start; /* start time in clock ticks since boot; 0: not known */
 	uint32_t uid;
-	const char *live;    /* path of the liveness file; "": none */
+	const char *live; /* path of the liveness file; "": none */
 	const char *command; /* argv, cut short, for people */
 } hf_process;
 

@@ -10,12 +10,14 @@ static hf_status check_who(const hf_who *who, hf_error *error)
 
 	if (given != 1 || !text[0])
 		return hf_fail(error, HF_INVALID, "who", 0,
-			"say which grant by exactly one of id, fingerprint or owner, not empty");
+			"say which grant by exactly one of id, fingerprint or owner, not "
+			"empty");
 	return HF_OK;
 }
 
 /* One attempt with nothing special about it. */
-static hf_status ask(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *a, hf_error *error)
+static hf_status ask(
+	hf_manager *m, const hf_attempt_setup *setup, hf_attempt *a, hf_error *error)
 {
 	hf_attempt_init(a, setup, hf_now_here());
 	return hf_drive_attempt(m, a, NULL, error);
@@ -235,8 +237,8 @@ static hf_status clean_one(hf_manager *m, const char *name, int64_t forget_after
 	return st;
 }
 
-hf_status hf_cleanup(hf_manager *manager, int64_t forget_after_ms, hf_cleanup_report *report_out,
-	hf_error *error)
+hf_status hf_cleanup(hf_manager *manager, int64_t forget_after_ms,
+	hf_cleanup_report *report_out, hf_error *error)
 {
 	hf_cleanup_report report = {.locks = 0};
 	struct names names = {.items = NULL};

@@ -108,8 +108,8 @@ static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 		e.now_ms = a->snap.now_ms + (now.boot_ms - a->snap.told_ms);
 	}
 	for (i = 0; i < a->record.grant_count; i++)
-		a->evidence[i].unchanged_ms = hf_observer_unchanged_ms(
-			a->setup.observer, &a->record, i, now.boot_ms);
+		a->evidence[i].unchanged_ms =
+			hf_observer_unchanged_ms(a->setup.observer, &a->record, i, now.boot_ms);
 	e.closed_unchanged_ms =
 		hf_observer_closed_ms(a->setup.observer, &a->record, now.boot_ms);
 	e.floor = a->snap.floor;
@@ -148,8 +148,8 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	hf_buf_clear(&a->line);
 	hf_buf_clear(&a->summary);
 	hf_record_encode(&a->next, &a->out);
-	a->change = (hf_change){.view = view_of(&a->next),
-		.history_limit = a->setup.history_limit};
+	a->change =
+		(hf_change){.view = view_of(&a->next), .history_limit = a->setup.history_limit};
 	if (!a->verdict.amend) {
 		hf_event_encode(&a->next.event, &a->line);
 		hf_event_describe(&a->next.event, a->setup.name, &a->summary);
@@ -161,8 +161,10 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 		return done(a, hf_fail_memory(&a->error, "attempt"));
 	if (a->out.len > HF_RECORD_MAX)
 		return done(a, hf_fail(&a->error, HF_INVALID, "attempt", 0,
-			"the lock's record would be longer than %d bytes: too many holders, or "
-			"too long texts", HF_RECORD_MAX));
+				       "the lock's record would be longer than %d bytes: too "
+				       "many holders, or "
+				       "too long texts",
+				       HF_RECORD_MAX));
 	a->change.data = a->out.data;
 	a->change.len = a->out.len;
 	/*
@@ -190,8 +192,10 @@ static void explain_held(hf_attempt *a, hf_status status)
 	case HF_TIMED_OUT:
 		if (!g && a->record.closed_ms)
 			hf_fail(&a->error, status, "acquire", 0,
-				"lock '%s' is closed for a while: its last lease ended without a "
-				"release and had a lock delay", name);
+				"lock '%s' is closed for a while: its last lease ended without "
+				"a "
+				"release and had a lock delay",
+				name);
 		else if (!g)
 			hf_fail(&a->error, status, "acquire", 0, "lock '%s' is held", name);
 		else
@@ -202,8 +206,8 @@ static void explain_held(hf_attempt *a, hf_status status)
 		break;
 	case HF_NOT_OWNER:
 		if (g)
-			hf_fail(&a->error, status, "release", 0, "lock '%s' is owned by %s, not %s",
-				name, who,
+			hf_fail(&a->error, status, "release", 0,
+				"lock '%s' is owned by %s, not %s", name, who,
 				a->setup.request.who.owner ? a->setup.request.who.owner
 				: a->setup.request.who.id  ? a->setup.request.who.id
 							   : "the given fingerprint");
@@ -211,7 +215,8 @@ static void explain_held(hf_attempt *a, hf_status status)
 			hf_fail(&a->error, status, "release", 0, "lock '%s' is not held", name);
 		break;
 	case HF_LOST:
-		hf_fail(&a->error, status, "lease", 0, "the lease of lock '%s' had ended: %s", name,
+		hf_fail(&a->error, status, "lease", 0, "the lease of lock '%s' had ended: %s",
+			name,
 			a->verdict.reason[0] ? a->verdict.reason
 					     : "it expired or was taken away");
 		break;
@@ -221,8 +226,10 @@ static void explain_held(hf_attempt *a, hf_status status)
 		break;
 	case HF_UNKNOWN:
 		hf_fail(&a->error, status, "swap", 0,
-			"lock '%s': a request may or may not have reached the store, and it could "
-			"not be found out; look with 'holdfast status'", name);
+			"lock '%s': a request may or may not have reached the store, and it "
+			"could "
+			"not be found out; look with 'holdfast status'",
+			name);
 		break;
 	default:
 		break;
@@ -330,7 +337,8 @@ static hf_step decide(hf_attempt *a, hf_now now)
 	} else if (a->giving_up) {
 		a->giving_up = false;
 	}
-	if (!a->probed && (request->ask == HF_ASK_REAP || request->ask == HF_ASK_FORCE_RELEASE) &&
+	if (!a->probed &&
+		(request->ask == HF_ASK_REAP || request->ask == HF_ASK_FORCE_RELEASE) &&
 		a->record.grant_count) {
 		a->state = ST_PROBE;
 		return HF_STEP_PROBE;
@@ -429,7 +437,8 @@ void hf_attempt_on_read(
 	hf_attempt *attempt, hf_status status, const hf_error *error, hf_now now)
 {
 	if (status) {
-		unreachable(attempt, status == HF_UNKNOWN ? HF_UNAVAILABLE : status, error, now);
+		unreachable(
+			attempt, status == HF_UNKNOWN ? HF_UNAVAILABLE : status, error, now);
 		return;
 	}
 	attempt->snap.asked_ms = attempt->asked_ms;
@@ -507,8 +516,8 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 	if (attempt->state == ST_DONE)
 		return;
 	if (!attempt->pending) {
-		hf_fail(&attempt->error, status, "acquire", 0, "lock '%s': waiting was cancelled",
-			attempt->setup.name);
+		hf_fail(&attempt->error, status, "acquire", 0,
+			"lock '%s': waiting was cancelled", attempt->setup.name);
 		done(attempt, status);
 		return;
 	}

@@ -86,18 +86,18 @@ typedef struct hf_attempt {
 	uint64_t token;
 	/* Measured from here the grant may be trusted for its ttl. */
 	int64_t base_ms;
-	size_t ended;	/* grants that this ended, of others */
+	size_t ended; /* grants that this ended, of others */
 	bool regressed; /* the store went back behind what we knew */
 	hf_error error;
 
 	/* ---- inside ---- */
 	int state;
 	int64_t wait_until_ms;
-	bool fresh;	/* snap was read in this attempt */
-	bool decoded;	/* record is snap */
-	bool probed;	/* evidence[].dead is known for record */
-	bool pending;	/* a swap over pending_over may land yet */
-	bool sent;	/* some swap of ours may have landed */
+	bool fresh; /* snap was read in this attempt */
+	bool decoded; /* record is snap */
+	bool probed; /* evidence[].dead is known for record */
+	bool pending; /* a swap over pending_over may land yet */
+	bool sent; /* some swap of ours may have landed */
 	bool giving_up; /* pending is to be resolved, then final is said */
 	hf_status final;
 	hf_etag pending_over;
@@ -140,8 +140,8 @@ void hf_attempt_on_wake(hf_attempt *attempt);
 void hf_attempt_cancel(hf_attempt *attempt, hf_status status);
 
 /* A snapshot decoded into a record, a neighbour's hold as a foreign grant. */
-hf_status hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, hf_record *record,
-	hf_error *error);
+hf_status hf_snapshot_decode(
+	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error);
 void hf_snapshot_clear(hf_snapshot *snapshot);
 
 #endif

@@ -84,7 +84,8 @@ static int either(int a, int b)
 
 	if (fd < 0)
 		return -1;
-	if (epoll_ctl(fd, EPOLL_CTL_ADD, a, &event) || epoll_ctl(fd, EPOLL_CTL_ADD, b, &event)) {
+	if (epoll_ctl(fd, EPOLL_CTL_ADD, a, &event) ||
+		epoll_ctl(fd, EPOLL_CTL_ADD, b, &event)) {
 		close(fd);
 		return -1;
 	}
@@ -102,15 +103,17 @@ static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 {
 	int holder = holder_pidfd(m, a);
 	int both = holder >= 0 && drive->cancel_fd >= 0 ? either(holder, drive->cancel_fd) : -1;
-	int cancel = both >= 0 ? both : drive->cancel_fd >= 0 ? drive->cancel_fd
-				: holder >= 0 ? holder : -1;
+	int cancel = both >= 0		     ? both
+		     : drive->cancel_fd >= 0 ? drive->cancel_fd
+		     : holder >= 0	     ? holder
+					     : -1;
 	int64_t wake_ms = a->wake_ms;
 	int64_t soon_ms = hf_boot_ms() + 50;
 
 	if (holder == HOLDER_ENDED && wake_ms > soon_ms)
 		wake_ms = soon_ms;
-	if (hf_register_watch(m, a->setup.name, a->snap.etag.len ? &a->snap.etag : NULL, wake_ms,
-		    cancel, NULL)) {
+	if (hf_register_watch(m, a->setup.name, a->snap.etag.len ? &a->snap.etag : NULL,
+		    wake_ms, cancel, NULL)) {
 		/* Watching failed: the backstop alone, without spinning. */
 		hf_sleep_until_ms(wake_ms < soon_ms ? wake_ms : soon_ms);
 	}
@@ -176,7 +179,8 @@ hf_status hf_drive_attempt(
 	hf_manager_remember(m, attempt);
 	if (attempt->regressed)
 		hf_manager_log(m,
-			"lock '%s': the store went back to an older state than this process knew; "
+			"lock '%s': the store went back to an older state than this process "
+			"knew; "
 			"what was acknowledged in between is gone, tokens go on above what was "
 			"known",
 			attempt->setup.name);

@@ -267,6 +267,7 @@ hf_status hf_history_prune(hf_manager *manager, const char *name, size_t keep, h
 			"at least the last event of a lock is kept: give 1 or more");
 	if (!manager->ops->prune)
 		return hf_fail(error, HF_INVALID, "prune", 0,
-			"the history of the store %s cannot be pruned", hf_store_identity(manager));
+			"the history of the store %s cannot be pruned",
+			hf_store_identity(manager));
 	return manager->ops->prune(manager->store, name, keep, error);
 }

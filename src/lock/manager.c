@@ -35,7 +35,8 @@ static char *default_state_dir(void)
 static hf_status open_store(
 	hf_manager *m, const char *url_text, const hf_open_options *o, hf_error *error)
 {
-	hf_store_env env = {.patience_ms = HF_PATIENCE_MS, .log = o->log, .log_arg = o->log_arg};
+	hf_store_env env = {
+		.patience_ms = HF_PATIENCE_MS, .log = o->log, .log_arg = o->log_arg};
 	hf_url_parts parts;
 	hf_status st = hf_url_parse(url_text, &parts, error);
 
@@ -65,7 +66,8 @@ hf_status hf_open(const char *url, const hf_open_options *options, hf_manager **
 	*manager_out = NULL;
 	if (o->size != sizeof(*o))
 		return hf_fail(error, HF_INVALID, "open", 0,
-			"hf_open_options has another size than this library's: initialise it with "
+			"hf_open_options has another size than this library's: initialise it "
+			"with "
 			"HF_OPEN_OPTIONS_INIT and build against this version's header");
 	m = calloc(1, sizeof(*m));
 	if (!m)
@@ -228,8 +230,9 @@ hf_liveness *hf_manager_liveness(hf_manager *m)
 		if (!st)
 			st = hf_liveness_new(dir, &m->liveness, &error);
 		if (st)
-			hf_manager_log(m, "%s; without a liveness file others learn of this "
-					  "process's death by its pid or the ttl alone",
+			hf_manager_log(m,
+				"%s; without a liveness file others learn of this "
+				"process's death by its pid or the ttl alone",
 				error.text);
 	}
 	pthread_mutex_unlock(&m->mutex);

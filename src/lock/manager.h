@@ -119,9 +119,9 @@ typedef struct hf_drive {
 	int session_fd; /* -1: none; else conflicting grants are dead */
 	hf_mode session_mode;
 } hf_drive;
-#define HF_DRIVE_INIT                                                                          \
-	{                                                                                      \
-		-1, -1, HF_EXCLUSIVE                                                           \
+#define HF_DRIVE_INIT                \
+	{                            \
+		-1, -1, HF_EXCLUSIVE \
 	}
 
 /*

@@ -471,16 +471,16 @@ static hf_status read_lines(hf_record *r, size_t len, hf_error *error)
 				"this is not a holdfast record: another program wrote here");
 		} else if (version != HF_RECORD_VERSION) {
 			return hf_fail(error, HF_CORRUPT, "decode", 0,
-				"the record has format %llu and this is holdfast %s, which knows "
+				"the record has format %llu and this is holdfast %s, which "
+				"knows "
 				"format %d: use a newer holdfast",
 				(unsigned long long)version, HF_VERSION, HF_RECORD_VERSION);
 		}
 		p = newline + 1;
 	}
 	if (p != text_end || !r->name[0])
-		return hf_fail(error, HF_CORRUPT, "decode", 0,
-			"the record is damaged: %s", r->name[0] ? "bytes follow its end line"
-								: "it has no lock line");
+		return hf_fail(error, HF_CORRUPT, "decode", 0, "the record is damaged: %s",
+			r->name[0] ? "bytes follow its end line" : "it has no lock line");
 	return HF_OK;
 }
 
@@ -491,9 +491,8 @@ hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
 
 	hf_record_reset(record);
 	if (len > HF_RECORD_MAX || memchr(data, '\0', len))
-		return hf_fail(error, HF_CORRUPT, "decode", 0,
-			"the record is damaged: %s", len > HF_RECORD_MAX ? "it is too long"
-									 : "it holds a zero byte");
+		return hf_fail(error, HF_CORRUPT, "decode", 0, "the record is damaged: %s",
+			len > HF_RECORD_MAX ? "it is too long" : "it holds a zero byte");
 	if (record->text_cap < len + 1) {
 		char *text = realloc(record->text, len + 1);
 

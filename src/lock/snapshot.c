@@ -38,8 +38,8 @@ static hf_status add_neighbour(hf_record *record, const hf_snapshot *s, hf_error
 	return HF_OK;
 }
 
-hf_status hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, hf_record *record,
-	hf_error *error)
+hf_status hf_snapshot_decode(
+	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error)
 {
 	hf_status st;
 

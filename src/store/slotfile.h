@@ -40,19 +40,19 @@
 typedef struct hf_slotfile hf_slotfile;
 
 typedef struct hf_slotfile_options {
-	bool create;	     /* make the file if it is missing, with its folder */
-	bool sync;	     /* fsync what must survive a power cut */
-	bool read_locked;    /* network file system: readers lock too */
+	bool create; /* make the file if it is missing, with its folder */
+	bool sync; /* fsync what must survive a power cut */
+	bool read_locked; /* network file system: readers lock too */
 	int64_t patience_ms; /* before a lock is broken; >= 1 */
-	mode_t mode;	     /* of a new file; 0: 0600 */
+	mode_t mode; /* of a new file; 0: 0600 */
 } hf_slotfile_options;
 
 /* What a slot holds. `data` is malloc'd and belongs to the content. */
 typedef struct hf_slot_content {
 	char *data;
 	size_t len;
-	uint64_t seq;	/* 0: nothing was ever written */
-	uint8_t mark;	/* hf_slotfile_mark() since it was written */
+	uint64_t seq; /* 0: nothing was ever written */
+	uint8_t mark; /* hf_slotfile_mark() since it was written */
 } hf_slot_content;
 void hf_slot_content_clear(hf_slot_content *content);
 
@@ -89,8 +89,7 @@ bool hf_slotfile_broken(const hf_slotfile *file);
  * HF_CHANGED: our lock was broken meanwhile, it was not written.
  * HF_SYSTEM (disk full, ...): not written, the old content stands.
  */
-hf_status hf_slotfile_write(
-	hf_slotfile *file, const char *data, size_t len, hf_error *error);
+hf_status hf_slotfile_write(hf_slotfile *file, const char *data, size_t len, hf_error *error);
 
 /*
  * Set the mark of what was last written: one byte, one write, not part of the
