@@ -42,19 +42,19 @@ typedef struct tree_pids {
 
 typedef struct tree {
 	pid_t root;
-	bool scan;	    /* no children files here: scan /proc */
-	bool only_ours;	    /* no child is kept: waitpid(-1) is allowed */
+	bool scan; /* no children files here: scan /proc */
+	bool only_ours; /* no child is kept: waitpid(-1) is allowed */
 	pid_t kept[TREE_MAX_KEPT];
 	size_t kept_count;
-	pid_t leader;	    /* its status is kept when it is reaped; 0: none */
+	pid_t leader; /* its status is kept when it is reaped; 0: none */
 	bool leader_gone;
-	bool leader_news;   /* set when leader_status is; the reader clears it */
-	int leader_status;  /* as waitpid() gives it: its end, stop or going on */
-	pid_t refused;	    /* one that may not be signalled; 0: none */
+	bool leader_news; /* set when leader_status is; the reader clears it */
+	int leader_status; /* as waitpid() gives it: its end, stop or going on */
+	pid_t refused; /* one that may not be signalled; 0: none */
 
-	tree_pids found;    /* by the last walk, parents before children */
-	size_t direct;	    /* so many at its start are children of the root */
-	tree_pids scanned;  /* scan: pairs of pid and parent */
+	tree_pids found; /* by the last walk, parents before children */
+	size_t direct; /* so many at its start are children of the root */
+	tree_pids scanned; /* scan: pairs of pid and parent */
 } tree;
 
 /*

@@ -10,7 +10,8 @@
 
 static hf_status fail(hf_error *error, const char *what)
 {
-	return hf_fail_errno(error, HF_SYSTEM, "run", errno, "cannot start the command: %s", what);
+	return hf_fail_errno(
+		error, HF_SYSTEM, "run", errno, "cannot start the command: %s", what);
 }
 
 hf_status watchdog_start(watchdog *dog, const watchdog_setup *setup, hf_error *error)
@@ -76,7 +77,8 @@ void watchdog_wake(watchdog *dog)
 	siginfo_t info = {.si_pid = 0};
 
 	/* WNOWAIT and no WEXITED: its end is for watchdog_join(). */
-	if (!waitid(P_PID, (id_t)dog->pid, &info, WSTOPPED | WNOHANG) && info.si_pid == dog->pid)
+	if (!waitid(P_PID, (id_t)dog->pid, &info, WSTOPPED | WNOHANG) &&
+		info.si_pid == dog->pid)
 		kill(dog->pid, SIGCONT);
 }
 

@@ -33,9 +33,9 @@
 #include <signal.h>
 
 typedef struct watchdog_setup {
-	const char *name;	/* of the lock, for messages */
-	char *const *command;	/* argv, looked up in PATH */
-	const sigset_t *mask;	/* signal mask for the command */
+	const char *name; /* of the lock, for messages */
+	char *const *command; /* argv, looked up in PATH */
+	const sigset_t *mask; /* signal mask for the command */
 	const struct sigaction *on_child; /* its disposition of SIGCHLD */
 	/*
 	 * Whose lock proves the grant alive; -1: none. The watchdog keeps it.
@@ -43,43 +43,43 @@ typedef struct watchdog_setup {
 	 */
 	int hold_fd;
 	bool leave_rest; /* over when the command has ended; the rest lives on */
-	bool kill_rest;  /* end the rest when the command has ended */
+	bool kill_rest; /* end the rest when the command has ended */
 	int64_t kill_after_ms; /* between SIGTERM and SIGKILL, where there is time */
-	int64_t ttl_ms;		/* 0: no deadline */
-	int64_t deadline_ms;	/* hf_boot_ms(); INT64_MAX: none */
+	int64_t ttl_ms; /* 0: no deadline */
+	int64_t deadline_ms; /* hf_boot_ms(); INT64_MAX: none */
 } watchdog_setup;
 
 /* Why the tree was ended, if it was. */
 typedef enum watchdog_why {
 	WATCHDOG_NOT_ENDED = 0,
 	WATCHDOG_LEASE_LOST, /* told so */
-	WATCHDOG_DEADLINE,   /* the lease ran out, nobody renewed it */
-	WATCHDOG_REST,	     /* the command's left-overs: kill_rest, or told so */
+	WATCHDOG_DEADLINE, /* the lease ran out, nobody renewed it */
+	WATCHDOG_REST, /* the command's left-overs: kill_rest, or told so */
 	WATCHDOG_WRAPPER_DIED,
 	WATCHDOG_DIED /* the watchdog itself was killed */
 } watchdog_why;
 
 typedef struct watchdog_outcome {
 	watchdog_why why;
-	bool started;	  /* the command was executed */
-	int start_errno;  /* why not */
+	bool started; /* the command was executed */
+	int start_errno; /* why not */
 	bool status_known;
-	int status;	  /* the command's, as waitpid() gives it */
-	pid_t survivor;	  /* a process that could not be ended; 0: none */
+	int status; /* the command's, as waitpid() gives it */
+	pid_t survivor; /* a process that could not be ended; 0: none */
 } watchdog_outcome;
 
 typedef enum watchdog_event_kind {
 	WATCHDOG_NOTHING = 0,
 	WATCHDOG_STOPPED, /* the command was stopped, by event.signal */
-	WATCHDOG_RESTS,	  /* it has ended; others of its tree have not */
-	WATCHDOG_OVER	  /* the watchdog has no more to do, or is dead */
+	WATCHDOG_RESTS, /* it has ended; others of its tree have not */
+	WATCHDOG_OVER /* the watchdog has no more to do, or is dead */
 } watchdog_event_kind;
 
 typedef enum watchdog_order_kind {
 	WATCHDOG_FORWARD = 1, /* a signal to the command */
-	WATCHDOG_CONTINUE,    /* the command, if it is stopped */
-	WATCHDOG_END_LOST,    /* the lease is lost: end the tree */
-	WATCHDOG_END_REST     /* end what the command left, if it has ended */
+	WATCHDOG_CONTINUE, /* the command, if it is stopped */
+	WATCHDOG_END_LOST, /* the lease is lost: end the tree */
+	WATCHDOG_END_REST /* end what the command left, if it has ended */
 } watchdog_order_kind;
 
 /* What goes through the channel, either way. */

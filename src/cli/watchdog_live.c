@@ -43,12 +43,12 @@ static void on_child(int signal)
 /* ---- the command ---- */
 
 /* In the child of a vfork: the memory is the watchdog's. */
-_Noreturn static void become_command(const struct dog *dog, pid_t watchdog)
+_Noreturn static void become_command(const struct dog *dog, pid_t parent)
 {
 	const watchdog_setup *s = dog->setup;
 
 	prctl(PR_SET_PDEATHSIG, (unsigned long)SIGKILL);
-	if (getppid() != watchdog)
+	if (getppid() != parent)
 		_exit(127);
 	sigaction(SIGCHLD, s->on_child, NULL);
 	sigprocmask(SIG_SETMASK, s->mask, NULL);
