@@ -47,6 +47,7 @@ typedef struct cli_options {
 	bool release_by_set; /* --id, --fingerprint or --owner was given */
 	hf_who who;
 	int64_t forget_after_ms; /* cleanup; default a day; -1: never */
+	uint32_t history_limit; /* what each lock's history keeps; 0: all */
 	int64_t keep; /* log --prune N; -1: not given */
 	size_t log_limit; /* log -N; 0: all */
 	bool even_corrupt;

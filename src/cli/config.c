@@ -156,11 +156,22 @@ static bool set_default_store(
 	return reader->out->store;
 }
 
+/* Whether git's configuration could tell the subcommand more than the store. */
+static bool takes_settings(unsigned takes)
+{
+	const cli_setting *s;
+
+	for (s = cli_setting_table(); s->name; s++)
+		if (s->git_key && s->takes != 0 && cli_setting_taken(s, takes))
+			return true;
+	return false;
+}
+
 bool cli_config_read(cli_reader *reader, unsigned takes, const char *flag_store, int *exit_out)
 {
 	const char *environment_store = getenv("HOLDFAST_STORE");
 	bool has_store = flag_store || (environment_store && *environment_store);
-	bool has_settings = takes & (CLI_TAKES_ACQUIRE | CLI_TAKES_WAIT | CLI_TAKES_FORCE);
+	bool has_settings = takes_settings(takes);
 	cli_repository repository;
 	bool in_repository = false;
 

@@ -33,6 +33,32 @@ static const struct {
 		"`run` otherwise has the exit code of its command.\n"},
 };
 
+/* Where the second column begins, and how wide all of it may be. */
+#define HELP_COLUMN 30
+#define HELP_WIDTH 80
+
+/* Text broken between words, continued under its first line. */
+static void add_wrapped(hf_buf *buf, const char *text)
+{
+	int at = HELP_COLUMN;
+
+	while (*text) {
+		int len = (int)strcspn(text, " ");
+
+		if (at > HELP_COLUMN && at + 1 + len > HELP_WIDTH) {
+			hf_buf_addf(buf, "\n%*s", HELP_COLUMN, "");
+			at = HELP_COLUMN;
+		} else if (at > HELP_COLUMN) {
+			hf_buf_addc(buf, ' ');
+			at++;
+		}
+		hf_buf_add(buf, text, (size_t)len);
+		at += len;
+		text += len + (text[len] == ' ');
+	}
+	hf_buf_addc(buf, '\n');
+}
+
 /* The options of a subcommand, two columns. */
 static void add_options(hf_buf *buf, unsigned takes)
 {
@@ -46,9 +72,10 @@ static void add_options(hf_buf *buf, unsigned takes)
 		snprintf(left, sizeof(left), "%s%c%s --%s%s%s", s->letter ? "-" : " ",
 			s->letter ? s->letter : ' ', s->letter ? "," : " ", s->name,
 			s->argument ? " " : "", s->argument ? s->argument : "");
-		hf_buf_addf(buf, "  %-30s %s\n", left, s->help);
+		hf_buf_addf(buf, "  %-*s", HELP_COLUMN - 2, left);
+		add_wrapped(buf, s->help);
 	}
-	hf_buf_addf(buf, "  %-30s %s\n", "-h, --help", "this text");
+	hf_buf_addf(buf, "  %-*sthis text\n", HELP_COLUMN - 2, "-h, --help");
 }
 
 static int put(hf_buf *buf)

@@ -1,12 +1,12 @@
 #include "cli.h"
 
+#include "base/process.h"
 #include "output.h"
-
-#include <string.h>
 
 int main(int argc, char **argv)
 {
 	const cli_command *command;
+	char shown[40];
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	cli_set_program(argc > 0 ? argv[0] : NULL);
@@ -28,6 +28,9 @@ int main(int argc, char **argv)
 			cli_say("there is no command '%s'; see '%s help'", name, cli_program());
 		return hf_status_exit_code(HF_INVALID);
 	}
+	/* What others are shown: never our arguments, a secret may be among them. */
+	snprintf(shown, sizeof(shown), "holdfast %s", command->name);
+	hf_self_set_command(shown);
 	argv[1] = (char *)(uintptr_t)command->name;
 	return command->call(argc - 1, argv + 1);
 }

@@ -3,36 +3,10 @@
 
 #include "output.h"
 
-#include <limits.h>
-#include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 static void warn(void *arg, const char *line)
 {
 	(void)arg;
 	cli_say("warning: %s", line);
-}
-
-/*
- * A command that was built and not installed has its modules beside it. Where
- * it lies is the kernel's word, not the environment's.
- */
-static const char *modules_beside_us(char path[PATH_MAX])
-{
-	static const char folder[] = "modules";
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - sizeof(folder));
-	struct stat st;
-	char *slash;
-
-	if (n <= 0 || n >= (ssize_t)(PATH_MAX - sizeof(folder)))
-		return NULL;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	if (!slash)
-		return NULL;
-	memcpy(slash + 1, folder, sizeof(folder));
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? path : NULL;
 }
 
 hf_manager *cli_open(const cli_options *options, int *exit_out)
@@ -46,11 +20,10 @@ hf_manager *cli_open(const cli_options *options, int *exit_out)
 	hf_open_options open = HF_OPEN_OPTIONS_INIT;
 	hf_manager *manager;
 	hf_error error;
-	char path[PATH_MAX];
 	hf_status st;
 
-	open.module_dir = modules_beside_us(path);
 	open.log = warn;
+	open.history_limit = options->history_limit;
 	st = hf_open(options->store, &open, &manager, &error);
 	if (st) {
 		*exit_out = cli_fail(options, st, &error);

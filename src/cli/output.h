@@ -71,6 +71,8 @@ void cli_table_clear(cli_table *table);
 void cli_table_add(cli_table *table, cli_colour colour, const char *text);
 void cli_table_addf(cli_table *table, cli_colour colour, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Move the rows of `from`, of as many columns, to the end of `to`. */
+void cli_table_move(cli_table *to, cli_table *from);
 /* Append it as standard output should have it. */
 void cli_table_render(const cli_table *table, hf_buf *buf);
 

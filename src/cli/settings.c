@@ -388,6 +388,16 @@ static bool set_log_limit(cli_reader *reader, const char *value)
 	return true;
 }
 
+static bool set_history(cli_reader *reader, const char *value)
+{
+	int64_t n;
+
+	if (!number(reader, value, 0, INT32_MAX, &n))
+		return false;
+	reader->out->history_limit = (uint32_t)n;
+	return true;
+}
+
 static bool set_prune(cli_reader *reader, const char *value)
 {
 	return number(reader, value, 1, INT32_MAX, &reader->out->keep);
@@ -433,6 +443,9 @@ static bool set_kill_after(cli_reader *reader, const char *value)
 #define ACQUIRE CLI_TAKES_ACQUIRE
 #define WAITS (CLI_TAKES_ACQUIRE | CLI_TAKES_WAIT)
 
+/* What writes an event into the history. */
+#define CHANGES (CLI_TAKES_ACQUIRE | CLI_TAKES_WHO | CLI_TAKES_FORCE | CLI_TAKES_CLEANUP)
+
 static const cli_setting table[] = {
 	{'S', "store", "URL", 0, "store", "HOLDFAST_STORE", set_store,
 		"where the locks live (holdfast(7)); default: the git repository here, "
@@ -459,9 +472,10 @@ static const cli_setting table[] = {
 	{0, "owner", "TEXT", ACQUIRE, "owner", "HOLDFAST_OWNER", set_owner,
 		"who others are told holds it; default: user@host"},
 	{0, "fingerprint", "TEXT", ACQUIRE, NULL, "HOLDFAST_FINGERPRINT", set_fingerprint,
-		"a secret to release by; every user can see arguments, so better give"},
+		"a secret to release by; every user can see it here, so better give it in a "
+		"file, or in HOLDFAST_FINGERPRINT"},
 	{0, "fingerprint-file", "PATH", ACQUIRE, NULL, NULL, set_fingerprint_file,
-		"the first line of a file, or HOLDFAST_FINGERPRINT in the environment"},
+		"the same from the first line of a file"},
 	{0, "strategy", "WORD", ACQUIRE, "strategy", "HOLDFAST_STRATEGY", set_strategy,
 		"queue (default), retry, fail_fast, steal_stale or force_acquire"},
 	{0, "stale-after", "DUR", ACQUIRE, "staleafter", "HOLDFAST_STALE_AFTER",
@@ -477,9 +491,11 @@ static const cli_setting table[] = {
 	{0, "id", "ID", CLI_TAKES_WHO, NULL, NULL, select_id, "the grant that acquire printed"},
 	{0, "fingerprint", "TEXT", CLI_TAKES_WHO, NULL, "HOLDFAST_FINGERPRINT",
 		select_fingerprint,
-		"the secret it was acquired with; every user can see arguments, so better"},
+		"the secret it was acquired with; every user can see it here, so better give "
+		"it "
+		"in a file, or in HOLDFAST_FINGERPRINT"},
 	{0, "fingerprint-file", "PATH", CLI_TAKES_WHO, NULL, NULL, select_fingerprint_file,
-		"the first line of a file, or HOLDFAST_FINGERPRINT in the environment"},
+		"the same from the first line of a file"},
 	{0, "owner", "TEXT", CLI_TAKES_WHO, NULL, NULL, select_owner, "all grants of an owner"},
 	{0, "owner", "TEXT", CLI_TAKES_FORCE, "owner", "HOLDFAST_OWNER", set_owner,
 		"who the history is told did it; default: user@host"},
@@ -494,6 +510,8 @@ static const cli_setting table[] = {
 	{'a', "all", NULL, CLI_TAKES_LIST, NULL, NULL, set_all, "show free locks too"},
 	{0, "watch", NULL, CLI_TAKES_WATCH, NULL, NULL, set_watch,
 		"go on, and show each change until interrupted"},
+	{0, "history", "N", CHANGES, "history", "HOLDFAST_HISTORY", set_history,
+		"how many events its history keeps at least (default 0: all)"},
 	{'N', "limit", "N", CLI_TAKES_LOG, NULL, NULL, set_log_limit,
 		"only the newest N events (also -5 for -N 5; 0: all)"},
 	{0, "prune", "N", CLI_TAKES_LOG, NULL, NULL, set_prune,

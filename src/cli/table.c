@@ -25,7 +25,7 @@ void cli_table_clear(cli_table *table)
 
 static bool make_room(cli_table *table)
 {
-	size_t cap = table->cap ? table->cap * 2 : 64;
+	size_t cap = table->cap ? table->cap * 2 : 16;
 	char **cells;
 	cli_colour *colours;
 
@@ -70,6 +70,23 @@ void cli_table_addf(cli_table *table, cli_colour colour, const char *format, ...
 	else
 		table->failed = true;
 	free(text);
+}
+
+void cli_table_move(cli_table *to, cli_table *from)
+{
+	size_t i;
+
+	to->failed = to->failed || from->failed;
+	for (i = 0; i < from->count; i++) {
+		if (!make_room(to)) {
+			to->failed = true;
+			return;
+		}
+		to->colours[to->count] = from->colours[i];
+		to->cells[to->count++] = from->cells[i];
+		from->cells[i] = NULL;
+	}
+	cli_table_clear(from);
 }
 
 static bool wants_colour(void)

@@ -46,6 +46,7 @@ struct hf_manager {
 	const char *host_clock; /* "" unless host-local */
 	hf_log_fn log;
 	void *log_arg;
+	uint32_t history_limit;
 	char *state_dir; /* "": keep nothing */
 	char *runtime_dir; /* NULL: the host's */
 	unsigned fork_generation;
