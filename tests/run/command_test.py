@@ -102,7 +102,7 @@ def descriptors__of_ours_do_not_leak(world):
 
 def pipes__end_when_the_command_ends_them(world):
     # Standard output: closed by the command, nobody else keeps it open.
-    process = world.start("x", "--", "sh", "-c", "exec >&- 2>&-; sleep 5", stderr=None)
+    process = world.start("x", "--", "sh", "-c", "exec >&- 2>&-; exec sleep 5", stderr=None)
     until(lambda: "sleep" in below(process.pid).values(), "the command")
     os.set_blocking(process.stdout.fileno(), False)
     until(lambda: process.stdout.read() == "", "the end of the command's output", 3)
@@ -110,7 +110,7 @@ def pipes__end_when_the_command_ends_them(world):
     equal(process.wait(10), 143)
     # Standard input: no reader is left once the command has closed it.
     reading, writing = os.pipe()
-    process = world.start("x", "--", "sh", "-c", "exec <&-; sleep 5", stdin=reading)
+    process = world.start("x", "--", "sh", "-c", "exec <&-; exec sleep 5", stdin=reading)
     os.close(reading)
     until(lambda: "sleep" in below(process.pid).values(), "the command")
     def broken():

@@ -34,7 +34,7 @@ class World:
                              ("XDG_STATE_HOME", "state"), ("XDG_CONFIG_HOME", "config")):
             os.mkdir(self.path(folder), 0o700)
             self.env[name] = self.path(folder)
-        self.env["HOLDFAST_STORE"] = "file:" + self.path("store")
+        self.env["HOLDFAST_STORE"] = os.environ.get("RUN_TEST_STORE") or "file:" + self.path("store")
 
     def path(self, *names):
         return os.path.join(self.dir, *names)
