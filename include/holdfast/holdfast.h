@@ -129,11 +129,13 @@ typedef struct hf_open_options {
 	const char *runtime_dir; /* liveness files; NULL: the host's (docs) */
 	hf_log_fn log; /* warnings, e.g. a store that went back; NULL */
 	void *log_arg;
+	/* Events that each lock's history keeps at least; 0: all; default 1000. */
+	uint32_t history_limit;
 } hf_open_options;
 
-#define HF_OPEN_OPTIONS_INIT                                          \
-	{                                                             \
-		sizeof(hf_open_options), NULL, NULL, NULL, NULL, NULL \
+#define HF_OPEN_OPTIONS_INIT                                                \
+	{                                                                   \
+		sizeof(hf_open_options), NULL, NULL, NULL, NULL, NULL, 1000 \
 	}
 
 /*

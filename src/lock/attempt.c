@@ -88,7 +88,9 @@ static hf_status decode(hf_attempt *a, hf_now now)
 		return hf_fail_memory(&a->error, "attempt");
 	a->decoded = true;
 	a->probed = false;
-	if (a->fresh && a->record.gen < a->setup.request.least_gen)
+	/* What was forgotten starts again above the floor: no going back. */
+	if (a->fresh && (a->snap.len ? a->record.gen : a->snap.floor) <
+				a->setup.request.least_gen)
 		a->regressed = true;
 	return HF_OK;
 }

@@ -75,6 +75,7 @@ hf_status hf_open(const char *url, const hf_open_options *options, hf_manager **
 	m->fork_generation = hf_fork_generation();
 	m->log = o->log;
 	m->log_arg = o->log_arg;
+	m->history_limit = o->history_limit;
 	m->keeper_wake_ms = INT64_MAX;
 	pthread_mutex_init(&m->mutex, NULL);
 	pthread_cond_init(&m->changed, NULL);
@@ -151,7 +152,7 @@ hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask)
 		.backoff_max_ms = 2000,
 		.capabilities = m->capabilities,
 		.host_clock = m->host_clock,
-		.history_limit = HF_HISTORY_LIMIT,
+		.history_limit = m->history_limit,
 	};
 
 	setup.request.ask = ask;

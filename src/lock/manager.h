@@ -30,7 +30,6 @@
 #define HF_PATIENCE_MS 2000
 #define HF_SETTLE_MS 5000
 #define HF_POLL_MS 500
-#define HF_HISTORY_LIMIT 1000 /* events kept of each lock, at least */
 
 /* What this manager last knew of one name. */
 struct hf_known {
@@ -47,6 +46,7 @@ struct hf_manager {
 	const char *host_clock; /* "" unless host-local */
 	hf_log_fn log;
 	void *log_arg;
+	uint32_t history_limit;
 	char *state_dir; /* "": keep nothing */
 	char *runtime_dir; /* NULL: the host's */
 	unsigned fork_generation;

@@ -604,7 +604,6 @@ static hf_verdict convert(decision *d)
 		}
 	}
 	mine->mode = d->req->mode;
-	mine->limit = 0;
 	if (d->req->mode == HF_EXCLUSIVE) {
 		/* Others may have shared it with greater tokens since. */
 		n->counter = larger(n->counter, d->req->least_counter) + 1;
