@@ -202,8 +202,8 @@ static void check_convert(sim *s, const sim_op *op)
 
 	if (!g || t->went_back)
 		return;
-	if ((op->answer == HF_OK) != (g->mode == op->setup.request.mode) &&
-		op->answer != HF_UNKNOWN && op->answer != HF_INVALID)
+	if (op->answer == HF_OK ? g->mode != op->setup.request.mode
+				: op->converted && op->answer != HF_UNKNOWN)
 		sim_fail(s, "op%d is told '%s' of a conversion, and the store says otherwise",
 			op->index, hf_status_name(op->answer));
 	if (op->answer == HF_OK && g->token != op->attempt->token)

@@ -178,6 +178,7 @@ static void check_came(landing *l, const hf_grant *g, const hf_record_event *e)
 	op->granted = true;
 	op->granted_at = s->now;
 	op->granted_by = l->m->sent_at;
+	op->granted_above = l->m->last_token;
 	op->granted_token = g->token;
 	fact = sim_fact_add(s, &l->t->facts, g->id);
 	fact->came_at = s->now;
@@ -215,6 +216,8 @@ static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
 	}
 	if (is->mode != was->mode && (!converted || is->mode != l->asked->mode))
 		sim_fail(s, "op%d converted %s unasked", l->op->index, is->id);
+	if (is->mode != was->mode)
+		s->ops[l->op->index]->converted = true;
 	if (upgraded ? is->token <= l->t->greatest_token : is->token != was->token)
 		sim_fail(s, "op%d gave %s token %llu for %llu", l->op->index, is->id,
 			(unsigned long long)is->token, (unsigned long long)was->token);
@@ -328,9 +331,9 @@ void sim_check_landing(sim *s, const sim_message *m)
 	if (m->line && (!hf_copy(text, sizeof(text), m->line) || !hf_event_decode(text, &e)))
 		sim_fail(s, "op%d wrote an event that cannot be read: %s", op->index, m->line);
 	check_progress(&l);
-	if (e.kind == HF_EV_FORCE || e.kind == HF_EV_FORCE_RELEASE)
-		t->closed_until = 0;
 	check_each(&l, &e);
+	if (e.kind == HF_EV_FORCE || e.kind == HF_EV_FORCE_RELEASE)
+		t->closed_until = 0; /* force opens what is closed, too */
 	check_holders(&l);
 	check_event(&l, &e);
 	was = t->record;

@@ -128,6 +128,8 @@ typedef struct sim_op {
 	int64_t granted_at;
 	int64_t granted_by; /* when that swap had been sent */
 	uint64_t granted_token;
+	uint64_t granted_above; /* the last token its client had when it asked */
+	bool converted; /* truth: a swap of it that converts has landed */
 	bool saw_regress;
 } sim_op;
 
@@ -135,6 +137,7 @@ typedef struct sim_message {
 	bool swap;
 	int op;
 	int64_t sent_at;
+	uint64_t last_token; /* that its client had been given */
 	bool settled; /* the client has been told something */
 	hf_etag expected;
 	char *data;

@@ -110,6 +110,7 @@ static uint32_t new_message(sim *s, sim_op *op, bool swap)
 	m = &s->messages[s->message_count];
 	*m = (sim_message){.swap = swap, .op = op->index, .sent_at = s->now};
 	if (swap) {
+		m->last_token = s->clients[op->client].last_token[op->key];
 		m->expected = a->snap.etag;
 		m->data = copy_bytes(a->change.data, a->change.len);
 		m->len = a->change.len;
