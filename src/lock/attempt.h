@@ -93,18 +93,18 @@ typedef struct hf_attempt {
 	 * may be trusted, it was no request of this attempt that got it.
 	 */
 	int64_t base_ms;
-	size_t ended;	/* grants that this ended, of others */
+	size_t ended; /* grants that this ended, of others */
 	bool regressed; /* the store went back behind what we knew */
 	hf_error error;
 
 	/* ---- inside ---- */
 	int state;
 	int64_t wait_until_ms;
-	bool fresh;	/* snap was read in this attempt */
-	bool decoded;	/* record is snap */
-	bool probed;	/* evidence[].dead is known for record */
-	bool pending;	/* a swap over pending_over may land yet */
-	bool sent;	/* some swap of ours may have landed */
+	bool fresh; /* snap was read in this attempt */
+	bool decoded; /* record is snap */
+	bool probed; /* evidence[].dead is known for record */
+	bool pending; /* a swap over pending_over may land yet */
+	bool sent; /* some swap of ours may have landed */
 	bool giving_up; /* pending is to be resolved, then final is said */
 	hf_status final;
 	hf_error final_error;
@@ -121,6 +121,7 @@ typedef struct hf_attempt {
 	hf_buf line;
 	hf_buf summary;
 	hf_event_text event;
+	hf_public_view *view; /* made on first use */
 	hf_observer own_observer;
 	size_t evidence_cap;
 } hf_attempt;
@@ -149,8 +150,8 @@ void hf_attempt_on_wake(hf_attempt *attempt);
 void hf_attempt_cancel(hf_attempt *attempt, hf_status status);
 
 /* A snapshot decoded into a record, a neighbour's hold as a foreign grant. */
-hf_status hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, hf_record *record,
-	hf_error *error);
+hf_status hf_snapshot_decode(
+	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error);
 void hf_snapshot_clear(hf_snapshot *snapshot);
 
 #endif

@@ -22,9 +22,9 @@ typedef struct hf_observer {
 	hf_observation *items;
 } hf_observer;
 
-#define HF_OBSERVER_INIT                                                                       \
-	{                                                                                      \
-		0, 0, NULL                                                                     \
+#define HF_OBSERVER_INIT   \
+	{                  \
+		0, 0, NULL \
 	}
 
 void hf_observer_free(hf_observer *observer);

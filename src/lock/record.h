@@ -29,7 +29,7 @@
 
 /* Bits of hf_grant.flags. */
 enum {
-	HF_GRANT_BOUND = 1 << 0,  /* ends with its process */
+	HF_GRANT_BOUND = 1 << 0, /* ends with its process */
 	HF_GRANT_FOREIGN = 1 << 1 /* a neighbour's (R5); never in the text */
 };
 
@@ -74,7 +74,7 @@ typedef struct hf_waiter {
 	hf_grant want;
 	uint64_t arrival; /* gen at which it came */
 	const char *bell; /* doorbell's socket name; "": cannot be rung */
-	int64_t wake_ms;  /* it will look again within this time */
+	int64_t wake_ms; /* it will look again within this time */
 	/* Handed over, not yet claimed: 0 no, else the token offered. */
 	uint64_t offer;
 	int64_t claim_deadline_ms; /* on want.clock */
@@ -85,13 +85,13 @@ typedef enum hf_event_kind {
 	HF_EV_ACQUIRE, /* a grant where none conflicts */
 	HF_EV_REENTER, /* one more hold in a group */
 	HF_EV_RELEASE,
-	HF_EV_EXTEND,	 /* a renewal with another ttl */
-	HF_EV_RENEW,	 /* an amendment: in the record, not in the history */
-	HF_EV_UPGRADE,	 /* shared to exclusive */
+	HF_EV_EXTEND, /* a renewal with another ttl */
+	HF_EV_RENEW, /* an amendment: in the record, not in the history */
+	HF_EV_UPGRADE, /* shared to exclusive */
 	HF_EV_DOWNGRADE, /* exclusive to shared */
-	HF_EV_EXPIRE,	 /* grants ended by time or death, none given */
-	HF_EV_STEAL,	 /* a grant, taking a stale lease */
-	HF_EV_FORCE,	 /* a grant, taking it from whoever had it */
+	HF_EV_EXPIRE, /* grants ended by time or death, none given */
+	HF_EV_STEAL, /* a grant, taking a stale lease */
+	HF_EV_FORCE, /* a grant, taking it from whoever had it */
 	HF_EV_FORCE_RELEASE,
 	HF_EV_BARRIER, /* moved on, so that a late request cannot land (R4) */
 	HF_EV_COUNT_
@@ -161,8 +161,11 @@ bool hf_record_copy(hf_record *to, const hf_record *from);
  */
 hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
 	const char *expect_name, hf_error *error);
-/* Append the text. A failure shows in buf->failed. */
-void hf_record_encode(const hf_record *record, hf_buf *buf);
+/*
+ * Append the text. A failure shows in buf->failed. `event_line` is what
+ * hf_event_encode() wrote of record->event; NULL: encode it here.
+ */
+void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf *buf);
 
 const char *hf_event_kind_name(hf_event_kind kind);
 /* The history line of an event (without "event ", without a newline). */

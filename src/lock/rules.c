@@ -625,8 +625,8 @@ static hf_verdict convert(decision *d)
 				"another hold of this group is exclusive: release it first");
 		if (d->req->mode == HF_EXCLUSIVE && !same_group(g, mine)) {
 			d->v.blocker = find_id(d->prev, g->id);
-			d->v.wait_ms = hf_rules_remaining_ms(
-				d->prev, (size_t)d->v.blocker, d->e);
+			d->v.wait_ms =
+				hf_rules_remaining_ms(d->prev, (size_t)d->v.blocker, d->e);
 			return conclude(d, HF_HELD);
 		}
 		if (g->mode == HF_EXCLUSIVE)

@@ -1,0 +1,256 @@
+/* From options to a request; acquiring. */
+#include "manager.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define TTL_MIN_MS 100
+#define TTL_MAX_MS 31536000000
+#define DELAY_MAX_MS 86400000
+#define TEXT_MAX 200
+#define INFO_MAX 4096
+#define LIMIT_MAX 1000000
+
+static hf_status bad(hf_error *error, const char *what)
+{
+	return hf_fail(error, HF_INVALID, "acquire", 0, "%s", what);
+}
+
+static bool text_fits(const char *text, size_t max)
+{
+	return !text || (strlen(text) <= max && hf_utf8_plain(text, strlen(text)));
+}
+
+/* JSON may have line breaks and tabs; it is escaped in the record. */
+static bool info_fits(const char *info)
+{
+	size_t n = info ? strlen(info) : 0;
+
+	return !info || (n <= INFO_MAX && info[strspn(info, " \t\r\n")] == '{');
+}
+
+static hf_status check_options(
+	const hf_manager *m, const hf_acquire_options *o, hf_error *error)
+{
+	if (o->size != sizeof(*o))
+		return bad(error, "hf_acquire_options has another size than this library's: "
+				  "initialise it with HF_ACQUIRE_OPTIONS_INIT");
+	if (o->ttl_ms && (o->ttl_ms < TTL_MIN_MS || o->ttl_ms > TTL_MAX_MS))
+		return bad(error, "the ttl must be 0 (until released) or 100 ms to 365 days");
+	if (!o->ttl_ms && !(m->capabilities & HF_CAP_HOST_LOCAL) && !(o->flags & HF_DETACHED))
+		return bad(error,
+			"on this store nobody can prove that a holder has died: give a "
+			"ttl above 0");
+	if (o->wait_ms < -1)
+		return bad(error, "the wait must be -1 (for ever), 0 or more");
+	if (o->lock_delay_ms < 0 || o->lock_delay_ms > DELAY_MAX_MS)
+		return bad(error, "the lock delay must be 0 to 24 hours");
+	if (o->limit > LIMIT_MAX || (o->limit && o->mode != HF_SHARED))
+		return bad(error, "a limit of 1 to 1000000 goes with shared mode only");
+	if (o->strategy == HF_RETRY &&
+		(o->backoff_min_ms < 1 || o->backoff_max_ms < o->backoff_min_ms))
+		return bad(error, "the backoff must be MIN..MAX with 1 ms <= MIN <= MAX");
+	if (o->strategy == HF_STEAL_STALE && o->stale_after_ms < 1)
+		return bad(error,
+			"stale_after must be at least 1 ms, and more than a third of the "
+			"holders' ttl");
+	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || (unsigned)o->mode > HF_SHARED)
+		return bad(error, "unknown mode or strategy");
+	if (!text_fits(o->owner, TEXT_MAX) || !text_fits(o->fingerprint, TEXT_MAX))
+		return bad(
+			error, "owner and fingerprint must be up to 200 bytes of plain UTF-8");
+	if (!info_fits(o->info))
+		return bad(error, "info must be a JSON object of up to 4096 bytes");
+	if (!(m->capabilities & HF_CAP_SESSION_BOUND))
+		return HF_OK;
+	if (o->flags & HF_DETACHED)
+		return bad(error,
+			"in this layout a hold is an open file (flock) and ends with the "
+			"process: use "
+			"'holdfast run', or layout=slots for leases that outlive a command");
+	if (o->strategy == HF_STEAL_STALE || o->strategy == HF_FORCE_ACQUIRE)
+		return bad(error,
+			"in this layout a hold is an open file (flock): it cannot be taken "
+			"from its holder");
+	if (o->limit)
+		return bad(error, "flock knows no limit of shared holders");
+	return HF_OK;
+}
+
+static hf_lease *new_lease(
+	hf_manager *m, const char *name, const hf_acquire_options *o, hf_error *error)
+{
+	hf_lease *lease = calloc(1, sizeof(*lease));
+
+	if (lease) {
+		lease->name = strdup(name);
+		lease->owner = o->owner ? strdup(o->owner) : strdup(hf_self_owner());
+	}
+	if (!lease || !lease->name || !lease->owner) {
+		if (lease)
+			hf_lease_destroy(lease);
+		hf_fail_memory(error, "acquire");
+		return NULL;
+	}
+	hf_new_id(lease->id);
+	lease->manager = m;
+	lease->mode = o->mode;
+	lease->bound = !(o->flags & HF_DETACHED);
+	lease->renews = lease->bound && !(o->flags & HF_NO_RENEW);
+	lease->fork_generation = hf_fork_generation();
+	lease->lost_fd = -1;
+	lease->session_fd = -1;
+	lease->on_lost = o->on_lost;
+	lease->on_lost_arg = o->on_lost_arg;
+	lease->ttl_ms = m->capabilities & HF_CAP_SESSION_BOUND ? 0 : o->ttl_ms;
+	return lease;
+}
+
+static void fill_request(
+	hf_manager *m, hf_request *r, const hf_lease *lease, const hf_acquire_options *o)
+{
+	hf_grant *g = &r->grant;
+
+	g->id = lease->id;
+	g->group = o->reenter && o->reenter[0] ? o->reenter : lease->id;
+	g->owner = lease->owner;
+	g->fingerprint = o->fingerprint ? o->fingerprint : "";
+	g->info = o->info ? o->info : "";
+	g->mode = o->mode;
+	g->limit = o->limit;
+	g->flags = lease->bound ? HF_GRANT_BOUND : 0;
+	g->priority = o->priority;
+	g->ttl_ms = lease->ttl_ms;
+	g->lock_delay_ms = o->lock_delay_ms;
+	if (lease->bound && !(m->capabilities & HF_CAP_SESSION_BOUND) &&
+		(m->capabilities & HF_CAP_HOST_LOCAL)) {
+		hf_liveness *liveness = hf_manager_liveness(m);
+
+		if (liveness)
+			g->process.live = hf_liveness_path(liveness);
+	}
+	if (o->strategy == HF_STEAL_STALE)
+		r->take = HF_TAKE_STALE;
+	if (o->strategy == HF_FORCE_ACQUIRE)
+		r->take = HF_TAKE_ALL;
+	r->stale_after_ms = o->stale_after_ms;
+}
+
+/*
+ * Session-bound stores: the medium's own lock first. It never waits, so this
+ * does; the pauses are short because nothing wakes us when a neighbour lets go.
+ */
+static hf_status bind_session(hf_manager *m, const char *name, const hf_acquire_options *o,
+	int64_t until_ms, int *fd_out, hf_error *error)
+{
+	int64_t pause_ms = 1;
+	hf_rng rng;
+
+	hf_rng_seed(&rng, (uint64_t)hf_boot_ns() ^ (uint64_t)hf_self()->pid);
+	for (;;) {
+		hf_status st = m->ops->bind(m->store, name, o->mode, fd_out, error);
+		int64_t now_ms = hf_boot_ms();
+		int64_t wake_ms;
+
+		if (st != HF_HELD)
+			return st;
+		if (o->wait_ms == 0 || o->strategy == HF_FAIL_FAST)
+			return st;
+		if (now_ms >= until_ms)
+			return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
+				"lock '%s' was held (flock) for all of the time to wait", name);
+		wake_ms =
+			now_ms + pause_ms + (int64_t)hf_rng_below(&rng, (uint64_t)pause_ms + 1);
+		if (wake_ms > until_ms)
+			wake_ms = until_ms;
+		(void)hf_register_watch(m, name, NULL, wake_ms, o->cancel_fd, NULL);
+		if (pause_ms < 64)
+			pause_ms *= 2;
+	}
+}
+
+static hf_status acquire_in_store(
+	hf_lease *lease, const hf_acquire_options *o, int64_t wait_ms, hf_error *error)
+{
+	hf_manager *m = lease->manager;
+	hf_attempt_setup setup = hf_manager_setup(m, lease->name, HF_ASK_ACQUIRE);
+	hf_drive drive = {.cancel_fd = o->cancel_fd,
+		.session_fd = lease->session_fd,
+		.session_mode = o->mode};
+	hf_attempt attempt;
+	hf_status st;
+
+	fill_request(m, &setup.request, lease, o);
+	setup.strategy = o->strategy;
+	setup.wait_ms = wait_ms;
+	setup.max_retries = o->max_retries;
+	setup.backoff_min_ms = o->backoff_min_ms;
+	setup.backoff_max_ms = o->backoff_max_ms;
+	hf_attempt_init(&attempt, &setup, hf_now_here());
+	st = hf_drive_attempt(m, &attempt, &drive, error);
+	if (!st) {
+		lease->token = attempt.token;
+		hf_lease_trust(lease, attempt.base_ms);
+	}
+	hf_attempt_free(&attempt);
+	return st;
+}
+
+hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_options *options,
+	hf_lease **lease_out, hf_error *error)
+{
+	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
+	const hf_acquire_options *o = options ? options : &defaults;
+	int64_t start_ms = hf_boot_ms();
+	int64_t until_ms = o->wait_ms < 0 ? INT64_MAX : start_ms + o->wait_ms;
+	int64_t wait_ms = o->wait_ms;
+	hf_lease *lease;
+	hf_status st;
+
+	*lease_out = NULL;
+	st = hf_manager_check(manager, name, error);
+	if (!st)
+		st = check_options(manager, o, error);
+	if (st)
+		return st;
+	lease = new_lease(manager, name, o, error);
+	if (!lease)
+		return HF_NO_MEMORY;
+	if (manager->capabilities & HF_CAP_SESSION_BOUND) {
+		st = bind_session(manager, name, o, until_ms, &lease->session_fd, error);
+		if (wait_ms > 0)
+			wait_ms = until_ms > hf_boot_ms() ? until_ms - hf_boot_ms() : 1;
+	}
+	if (!st)
+		st = acquire_in_store(lease, o, wait_ms, error);
+	if (st) {
+		hf_lease_destroy(lease);
+		return st;
+	}
+	if (lease->bound) {
+		st = hf_keeper_add(lease, error);
+		if (st) {
+			hf_release(lease, NULL);
+			return st;
+		}
+	}
+	*lease_out = lease;
+	return HF_OK;
+}
+
+hf_status hf_try_acquire(hf_manager *manager, const char *name,
+	const hf_acquire_options *options, hf_lease **lease_out, hf_error *error)
+{
+	hf_acquire_options once = HF_ACQUIRE_OPTIONS_INIT;
+
+	if (options) {
+		if (options->size != sizeof(once))
+			return hf_acquire(manager, name, options, lease_out, error);
+		once = *options;
+	}
+	once.wait_ms = 0;
+	once.strategy = HF_FAIL_FAST;
+	return hf_acquire(manager, name, &once, lease_out, error);
+}

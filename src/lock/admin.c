@@ -1,0 +1,265 @@
+/* What is done to grants from outside: release_by, extend_by, force, cleanup. */
+#include "manager.h"
+
+#include <stdlib.h>
+
+static hf_status check_who(const hf_who *who, hf_error *error)
+{
+	int given = (who->id != NULL) + (who->fingerprint != NULL) + (who->owner != NULL);
+	const char *text = who->id ? who->id : who->fingerprint ? who->fingerprint : who->owner;
+
+	if (given != 1 || !text[0])
+		return hf_fail(error, HF_INVALID, "who", 0,
+			"say which grant by exactly one of id, fingerprint or owner, not "
+			"empty");
+	return HF_OK;
+}
+
+/* One attempt with nothing special about it. */
+static hf_status ask(
+	hf_manager *m, const hf_attempt_setup *setup, hf_attempt *a, hf_error *error)
+{
+	hf_attempt_init(a, setup, hf_now_here());
+	return hf_drive_attempt(m, a, NULL, error);
+}
+
+hf_status hf_release_by(
+	hf_manager *manager, const char *name, const hf_who *who, hf_error *error)
+{
+	hf_attempt_setup setup;
+	hf_attempt attempt;
+	hf_status st = hf_manager_check(manager, name, error);
+
+	if (!st)
+		st = check_who(who, error);
+	if (st)
+		return st;
+	setup = hf_manager_setup(manager, name, HF_ASK_RELEASE);
+	setup.request.who = *who;
+	setup.wait_ms = HF_SETTLE_MS;
+	st = ask(manager, &setup, &attempt, error);
+	hf_attempt_free(&attempt);
+	return st;
+}
+
+hf_status hf_extend_by(hf_manager *manager, const char *name, const hf_who *who, int64_t ttl_ms,
+	uint64_t *token_out, hf_error *error)
+{
+	hf_attempt_setup setup;
+	hf_attempt attempt;
+	hf_status st = hf_manager_check(manager, name, error);
+
+	if (!st)
+		st = check_who(who, error);
+	if (st)
+		return st;
+	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
+		return hf_fail(error, HF_INVALID, "extend", 0,
+			"the ttl must be 0 (as it was) or 100 ms to 365 days");
+	setup = hf_manager_setup(manager, name, HF_ASK_RENEW);
+	setup.request.who = *who;
+	setup.request.ttl_ms = ttl_ms;
+	setup.wait_ms = HF_SETTLE_MS;
+	st = ask(manager, &setup, &attempt, error);
+	if (!st && token_out)
+		*token_out = attempt.token;
+	hf_attempt_free(&attempt);
+	return st;
+}
+
+/* ---- force ---- */
+
+struct greatest {
+	uint64_t gen;
+	uint64_t token;
+};
+
+static int find_greatest(void *arg, const hf_event *event)
+{
+	struct greatest *g = arg;
+
+	if (event->generation > g->gen)
+		g->gen = event->generation;
+	if (event->token > g->token)
+		g->token = event->token;
+	return 0;
+}
+
+/*
+ * A record that cannot be read says nothing of its counter. The history does;
+ * if that cannot be read either, the wall time in ms is above any count.
+ */
+static hf_status replace_corrupt(
+	hf_manager *m, const char *name, const char *by, hf_error *error)
+{
+	struct greatest g = {.gen = 0};
+	hf_snapshot reply;
+	hf_record r;
+	hf_buf text = HF_BUF_INIT;
+	hf_buf line = HF_BUF_INIT;
+	hf_buf summary = HF_BUF_INIT;
+	hf_event_text event;
+	hf_change change;
+	hf_status st;
+
+	memset(&reply, 0, sizeof(reply));
+	if (hf_history(m, name, 0, find_greatest, &g, NULL) || !g.gen) {
+		g.gen = (uint64_t)hf_wall_ms();
+		g.token = g.gen;
+	}
+	hf_record_init(&r);
+	r.name = name;
+	r.gen = g.gen + 1;
+	r.counter = g.token > g.gen ? g.token : g.gen;
+	r.event = (hf_record_event){.gen = r.gen,
+		.kind = HF_EV_FORCE_RELEASE,
+		.wall_ms = hf_wall_ms(),
+		.id = "",
+		.owner = by,
+		.host = hf_self()->host,
+		.pid = hf_self()->pid,
+		.ended = "corrupt:?"};
+	hf_record_encode(&r, NULL, &text);
+	hf_event_encode(&r.event, &line);
+	hf_event_describe(&r.event, name, &summary);
+	if (text.failed || line.failed || summary.failed) {
+		st = hf_fail_memory(error, "force-release");
+	} else {
+		event = (hf_event_text){.summary = summary.data, .line = line.data + 1};
+		change = (hf_change){.data = text.data, .len = text.len, .event = &event};
+		st = hf_register_swap(m, name, NULL, &change, &reply, error);
+	}
+	hf_snapshot_clear(&reply);
+	hf_record_free(&r);
+	hf_buf_free(&text);
+	hf_buf_free(&line);
+	hf_buf_free(&summary);
+	return st;
+}
+
+hf_status hf_force_release(hf_manager *manager, const char *name, const char *by,
+	int even_corrupt, size_t *ended_out, hf_error *error)
+{
+	hf_attempt_setup setup;
+	hf_attempt attempt;
+	hf_status st = hf_manager_check(manager, name, error);
+
+	if (st)
+		return st;
+	if (by && (strlen(by) > 200 || !hf_utf8_plain(by, strlen(by))))
+		return hf_fail(error, HF_INVALID, "force-release", 0,
+			"the name of who does it must be up to 200 bytes of plain UTF-8");
+	setup = hf_manager_setup(manager, name, HF_ASK_FORCE_RELEASE);
+	setup.request.grant.owner = by ? by : "";
+	setup.wait_ms = HF_SETTLE_MS;
+	st = ask(manager, &setup, &attempt, error);
+	if (ended_out)
+		*ended_out = attempt.ended;
+	hf_attempt_free(&attempt);
+	if (st == HF_CORRUPT && even_corrupt)
+		st = replace_corrupt(manager, name, by ? by : "", error);
+	return st;
+}
+
+/* ---- cleanup ---- */
+
+struct names {
+	char **items;
+	size_t count;
+	size_t cap;
+	bool failed;
+};
+
+static int collect(void *arg, const char *name)
+{
+	struct names *n = arg;
+
+	if (n->count == n->cap) {
+		size_t cap = n->cap ? n->cap * 2 : 64;
+		char **items = reallocarray(n->items, cap, sizeof(*items));
+
+		if (!items)
+			return n->failed = true;
+		n->items = items;
+		n->cap = cap;
+	}
+	n->items[n->count] = strdup(name);
+	if (!n->items[n->count])
+		return n->failed = true;
+	n->count++;
+	return 0;
+}
+
+/* Drop it if it has been free for long; a lock in use again is left alone. */
+static void forget_if_old(
+	hf_manager *m, hf_attempt *a, int64_t forget_after_ms, hf_cleanup_report *report)
+{
+	hf_record r;
+	int64_t age_ms;
+	uint64_t floor;
+
+	hf_record_init(&r);
+	if (forget_after_ms >= 0 && m->ops->forget && a->snap.len &&
+		!hf_snapshot_decode(a->setup.name, &a->snap, &r, NULL)) {
+		age_ms = hf_wall_ms() - r.event.wall_ms;
+		floor = r.gen > r.counter ? r.gen : r.counter;
+		if (!r.grant_count && !r.waiter_count && !r.closed_ms &&
+			age_ms >= forget_after_ms &&
+			!m->ops->forget(m->store, a->setup.name, &a->snap.etag, floor, NULL))
+			report->forgotten++;
+	}
+	hf_record_free(&r);
+}
+
+static hf_status clean_one(hf_manager *m, const char *name, int64_t forget_after_ms,
+	hf_cleanup_report *report, hf_error *error)
+{
+	static const hf_drive plain = HF_DRIVE_INIT;
+	hf_attempt_setup setup = hf_manager_setup(m, name, HF_ASK_REAP);
+	hf_attempt attempt;
+	hf_status st;
+
+	setup.wait_ms = HF_SETTLE_MS;
+	hf_attempt_init(&attempt, &setup, hf_now_here());
+	hf_drive_until(m, &attempt, &plain, false);
+	st = attempt.status;
+	report->locks++;
+	report->ended += attempt.ended;
+	if (st == HF_CORRUPT) {
+		report->damaged++;
+		st = HF_OK;
+	} else if (!st) {
+		forget_if_old(m, &attempt, forget_after_ms, report);
+	} else if (error) {
+		*error = attempt.error;
+	}
+	hf_attempt_free(&attempt);
+	return st;
+}
+
+hf_status hf_cleanup(hf_manager *manager, int64_t forget_after_ms,
+	hf_cleanup_report *report_out, hf_error *error)
+{
+	hf_cleanup_report report = {.locks = 0};
+	struct names names = {.items = NULL};
+	char runtime[256];
+	hf_status st = hf_manager_check(manager, "cleanup", error);
+	size_t i;
+
+	if (!st)
+		st = manager->ops->list(manager->store, collect, &names, error);
+	if (!st && names.failed)
+		st = hf_fail_memory(error, "cleanup");
+	for (i = 0; !st && i < names.count; i++)
+		st = clean_one(manager, names.items[i], forget_after_ms, &report, error);
+	if (!st && manager->ops->sweep)
+		st = manager->ops->sweep(manager->store, &report.residue, error);
+	if (!st && !hf_runtime_dir(manager->runtime_dir, runtime, sizeof(runtime), NULL))
+		hf_liveness_sweep(runtime, &report.residue);
+	for (i = 0; i < names.count; i++)
+		free(names.items[i]);
+	free(names.items);
+	if (report_out)
+		*report_out = report;
+	return st;
+}

@@ -1,0 +1,262 @@
+/* A lease in hand. */
+#include "manager.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "trust.h"
+
+/* False in a forked child: there it is the parent's. */
+static bool ours(const hf_lease *lease)
+{
+	return lease->fork_generation == hf_fork_generation();
+}
+
+void hf_lease_trust(hf_lease *lease, int64_t base_ms)
+{
+	int64_t ttl_ms = lease->ttl_ms;
+
+	if (!ttl_ms) {
+		lease->trust_until_ms = INT64_MAX;
+		lease->due_ms = INT64_MAX;
+		return;
+	}
+	lease->trust_until_ms = base_ms + ttl_ms - hf_trust_margin_ms(ttl_ms);
+	lease->due_ms = lease->renews ? base_ms + ttl_ms / 3 : INT64_MAX;
+}
+
+void hf_lease_destroy(hf_lease *lease)
+{
+	if (lease->renewal) {
+		hf_attempt_free(lease->renewal);
+		free(lease->renewal);
+	}
+	if (lease->lost_fd >= 0)
+		close(lease->lost_fd);
+	if (lease->session_fd >= 0)
+		close(lease->session_fd);
+	free(lease->name);
+	free(lease->owner);
+	free(lease);
+}
+
+void hf_lease_tell_lost(hf_lease *lease)
+{
+	uint64_t one = 1;
+	int fd;
+
+	if (atomic_exchange(&lease->lost, true))
+		return;
+	fd = __atomic_load_n(&lease->lost_fd, __ATOMIC_ACQUIRE);
+	if (fd >= 0)
+		(void)!write(fd, &one, sizeof(one));
+	if (lease->on_lost)
+		lease->on_lost(lease, lease->on_lost_arg);
+}
+
+void hf_lease_seize(hf_lease *lease)
+{
+	hf_manager *m = lease->manager;
+
+	pthread_mutex_lock(&m->mutex);
+	while (lease->busy)
+		pthread_cond_wait(&m->changed, &m->mutex);
+	lease->busy = true;
+	pthread_mutex_unlock(&m->mutex);
+}
+
+void hf_lease_let_go(hf_lease *lease)
+{
+	hf_manager *m = lease->manager;
+
+	pthread_mutex_lock(&m->mutex);
+	lease->busy = false;
+	pthread_cond_broadcast(&m->changed);
+	pthread_mutex_unlock(&m->mutex);
+}
+
+int64_t hf_lease_remaining_ms(const hf_lease *lease)
+{
+	int64_t until_ms = lease->trust_until_ms;
+	int64_t left_ms;
+
+	if (!ours(lease) || lease->lost)
+		return 0;
+	if (until_ms == INT64_MAX)
+		return INT64_MAX;
+	left_ms = until_ms - hf_boot_ms();
+	return left_ms > 0 ? left_ms : 0;
+}
+
+int hf_lease_valid(const hf_lease *lease)
+{
+	return hf_lease_remaining_ms(lease) > 0;
+}
+
+uint64_t hf_lease_token(const hf_lease *lease)
+{
+	return lease->token;
+}
+
+const char *hf_lease_id(const hf_lease *lease)
+{
+	return lease->id;
+}
+
+const char *hf_lease_name(const hf_lease *lease)
+{
+	return lease->name;
+}
+
+hf_mode hf_lease_mode(const hf_lease *lease)
+{
+	return lease->mode;
+}
+
+int hf_lease_fd(hf_lease *lease)
+{
+	int fd;
+
+	if (!ours(lease) || !lease->manager)
+		return -1;
+	pthread_mutex_lock(&lease->manager->mutex);
+	fd = lease->lost_fd;
+	if (fd < 0) {
+		fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		__atomic_store_n(&lease->lost_fd, fd, __ATOMIC_RELEASE);
+		if (fd >= 0 && lease->lost) {
+			uint64_t one = 1;
+
+			(void)!write(fd, &one, sizeof(one));
+		}
+	}
+	pthread_mutex_unlock(&lease->manager->mutex);
+	return fd;
+}
+
+int hf_lease_liveness_fd(const hf_lease *lease)
+{
+	if (!ours(lease) || !lease->manager || !lease->bound)
+		return -1;
+	if (lease->session_fd >= 0)
+		return lease->session_fd;
+	return lease->manager->liveness ? hf_liveness_fd(lease->manager->liveness) : -1;
+}
+
+void hf_lease_detach(hf_lease *lease)
+{
+	if (!lease)
+		return;
+	if (ours(lease) && lease->manager && lease->listed)
+		hf_keeper_remove(lease);
+	hf_lease_destroy(lease);
+}
+
+/* A setup about this very grant. */
+static hf_attempt_setup setup_for(hf_lease *lease, hf_ask ask)
+{
+	hf_attempt_setup setup = hf_manager_setup(lease->manager, lease->name, ask);
+
+	setup.request.grant.owner = lease->owner;
+	setup.request.who.id = lease->id;
+	setup.wait_ms = HF_SETTLE_MS;
+	return setup;
+}
+
+hf_status hf_release(hf_lease *lease, hf_error *error)
+{
+	hf_attempt_setup setup;
+	hf_attempt attempt;
+	hf_status st;
+
+	if (!lease)
+		return HF_OK;
+	if (!ours(lease) || !lease->manager) {
+		/* The descriptor of a session is the parent's; a copy is ours. */
+		hf_lease_destroy(lease);
+		return HF_OK;
+	}
+	if (lease->listed)
+		hf_keeper_remove(lease);
+	setup = setup_for(lease, HF_ASK_RELEASE);
+	hf_attempt_init(&attempt, &setup, hf_now_here());
+	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
+	hf_attempt_free(&attempt);
+	/* Ours by id and not there any more: it ended without us. */
+	if (st == HF_NOT_OWNER)
+		st = hf_fail(error, HF_LOST, "release", 0,
+			"the lease of lock '%s' had ended before its release: it expired or "
+			"was "
+			"taken away",
+			lease->name);
+	hf_lease_destroy(lease);
+	return st;
+}
+
+hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
+{
+	hf_attempt_setup setup;
+	hf_attempt attempt;
+	hf_status st;
+
+	if (!ours(lease) || !lease->manager)
+		return hf_fail(error, HF_LOST, "extend", 0,
+			"this lease belongs to the parent process, or its manager is closed");
+	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
+		return hf_fail(error, HF_INVALID, "extend", 0,
+			"the ttl must be 0 (as it was) or 100 ms to 365 days");
+	hf_lease_seize(lease);
+	setup = setup_for(lease, HF_ASK_RENEW);
+	setup.request.renewals = lease->renewals + 1;
+	setup.request.ttl_ms = ttl_ms;
+	hf_attempt_init(&attempt, &setup, hf_now_here());
+	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
+	if (!st) {
+		lease->renewals++;
+		if (ttl_ms)
+			lease->ttl_ms = ttl_ms;
+		hf_lease_trust(lease, attempt.base_ms);
+	}
+	hf_attempt_free(&attempt);
+	hf_lease_let_go(lease);
+	if (st == HF_LOST)
+		hf_lease_tell_lost(lease);
+	if (!st && lease->listed)
+		hf_keeper_wake(lease->manager);
+	return st;
+}
+
+hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
+{
+	hf_attempt_setup setup;
+	hf_attempt attempt;
+	hf_status st;
+
+	if (!ours(lease) || !lease->manager)
+		return hf_fail(error, HF_LOST, "convert", 0,
+			"this lease belongs to the parent process, or its manager is closed");
+	if (lease->session_fd >= 0)
+		return hf_fail(error, HF_INVALID, "convert", 0,
+			"a hold of this layout (flock) cannot change its mode: release it and "
+			"acquire again");
+	hf_lease_seize(lease);
+	setup = setup_for(lease, HF_ASK_CONVERT);
+	setup.request.mode = mode;
+	setup.strategy = HF_FAIL_FAST; /* HELD is an answer here */
+	hf_attempt_init(&attempt, &setup, hf_now_here());
+	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
+	if (!st) {
+		lease->mode = mode;
+		lease->token = attempt.token;
+	}
+	hf_attempt_free(&attempt);
+	hf_lease_let_go(lease);
+	if (st == HF_NOT_OWNER)
+		st = hf_fail(error, HF_LOST, "convert", 0, "the lease of lock '%s' had ended",
+			lease->name);
+	if (st == HF_LOST)
+		hf_lease_tell_lost(lease);
+	return st;
+}

@@ -1,0 +1,242 @@
+/* Opening and closing a manager, and what it knows between calls. */
+#include "manager.h"
+#include "store/registry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void hf_manager_log(hf_manager *m, const char *format, ...)
+{
+	char line[512];
+	va_list args;
+
+	if (!m->log)
+		return;
+	va_start(args, format);
+	vsnprintf(line, sizeof(line), format, args);
+	va_end(args);
+	m->log(m->log_arg, line);
+}
+
+/* $XDG_STATE_HOME/holdfast, ~/.local/state/holdfast, or "" (nothing is kept). */
+static char *default_state_dir(void)
+{
+	const char *state = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+	char *dir = NULL;
+
+	if (state && state[0] == '/')
+		return asprintf(&dir, "%s/holdfast", state) < 0 ? NULL : dir;
+	if (home && home[0] == '/')
+		return asprintf(&dir, "%s/.local/state/holdfast", home) < 0 ? NULL : dir;
+	return strdup("");
+}
+
+static hf_status open_store(
+	hf_manager *m, const char *url_text, const hf_open_options *o, hf_error *error)
+{
+	hf_store_env env = {
+		.patience_ms = HF_PATIENCE_MS, .log = o->log, .log_arg = o->log_arg};
+	hf_url_parts parts;
+	hf_status st = hf_url_parse(url_text, &parts, error);
+
+	if (st)
+		return st;
+	m->ops = hf_store_find(parts.url.scheme, o->module_dir, error);
+	if (!m->ops)
+		st = HF_INVALID;
+	if (!st)
+		st = hf_store_check_options(m->ops, &parts.url, error);
+	if (!st)
+		st = m->ops->open(&parts.url, &env, &m->store, error);
+	if (st)
+		m->store = NULL;
+	hf_url_parts_clear(&parts);
+	return st;
+}
+
+hf_status hf_open(const char *url, const hf_open_options *options, hf_manager **manager_out,
+	hf_error *error)
+{
+	static const hf_open_options defaults = HF_OPEN_OPTIONS_INIT;
+	const hf_open_options *o = options ? options : &defaults;
+	hf_manager *m;
+	hf_status st;
+
+	*manager_out = NULL;
+	if (o->size != sizeof(*o))
+		return hf_fail(error, HF_INVALID, "open", 0,
+			"hf_open_options has another size than this library's: initialise it "
+			"with "
+			"HF_OPEN_OPTIONS_INIT and build against this version's header");
+	m = calloc(1, sizeof(*m));
+	if (!m)
+		return hf_fail_memory(error, "open");
+	m->fork_generation = hf_fork_generation();
+	m->log = o->log;
+	m->log_arg = o->log_arg;
+	m->history_limit = o->history_limit;
+	m->keeper_wake_ms = INT64_MAX;
+	pthread_mutex_init(&m->mutex, NULL);
+	pthread_cond_init(&m->changed, NULL);
+	m->state_dir = o->state_dir ? strdup(o->state_dir) : default_state_dir();
+	m->runtime_dir = o->runtime_dir ? strdup(o->runtime_dir) : NULL;
+	if (!m->state_dir || (o->runtime_dir && !m->runtime_dir))
+		st = hf_fail_memory(error, "open");
+	else
+		st = open_store(m, url, o, error);
+	if (st) {
+		hf_close(m);
+		return st;
+	}
+	m->capabilities = m->ops->capabilities(m->store);
+	m->host_clock = m->capabilities & HF_CAP_HOST_LOCAL ? hf_self_clock_domain() : "";
+	*manager_out = m;
+	return HF_OK;
+}
+
+void hf_close(hf_manager *manager)
+{
+	size_t i;
+
+	if (!manager)
+		return;
+	/*
+	 * In a forked child nothing of it is ours: its locks may be held by
+	 * threads that do not exist here. The memory is left alone.
+	 */
+	if (manager->fork_generation != hf_fork_generation())
+		return;
+	hf_keeper_stop(manager);
+	hf_liveness_free(manager->liveness);
+	if (manager->store)
+		manager->ops->close(manager->store);
+	for (i = 0; i < HF_KNOWN_NAMES; i++) {
+		free(manager->known[i].name);
+		hf_snapshot_clear(&manager->known[i].snapshot);
+	}
+	pthread_mutex_destroy(&manager->mutex);
+	pthread_cond_destroy(&manager->changed);
+	free(manager->state_dir);
+	free(manager->runtime_dir);
+	free(manager);
+}
+
+const char *hf_store_identity(const hf_manager *manager)
+{
+	return manager->ops->identity(manager->store);
+}
+
+unsigned hf_store_capabilities(const hf_manager *manager)
+{
+	return manager->capabilities;
+}
+
+hf_status hf_manager_check(hf_manager *m, const char *name, hf_error *error)
+{
+	if (m->fork_generation != hf_fork_generation())
+		return hf_fail(error, HF_INVALID, "manager", 0,
+			"this manager was opened before a fork: open another in the child");
+	return hf_check_name(name, error);
+}
+
+hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask)
+{
+	hf_attempt_setup setup = {
+		.name = name,
+		.strategy = HF_QUEUE,
+		.wait_ms = 0,
+		.settle_ms = HF_SETTLE_MS,
+		.poll_ms = HF_POLL_MS,
+		.backoff_min_ms = 20,
+		.backoff_max_ms = 2000,
+		.capabilities = m->capabilities,
+		.host_clock = m->host_clock,
+		.history_limit = m->history_limit,
+	};
+
+	setup.request.ask = ask;
+	setup.request.grant = hf_grant_blank();
+	setup.request.grant.process = *hf_self();
+	hf_random(&setup.seed, sizeof(setup.seed));
+	return setup;
+}
+
+/* ---- known states ---- */
+
+static struct hf_known *place_of(hf_manager *m, const char *name)
+{
+	uint64_t hash = hf_hash(HF_HASH_INIT, name, strlen(name));
+
+	return &m->known[(hash ^ (hash >> 32)) & (HF_KNOWN_NAMES - 1)];
+}
+
+void hf_manager_recall(hf_manager *m, hf_attempt *attempt)
+{
+	struct hf_known *known = place_of(m, attempt->setup.name);
+	hf_snapshot snapshot;
+
+	memset(&snapshot, 0, sizeof(snapshot));
+	pthread_mutex_lock(&m->mutex);
+	if (known->name && !strcmp(known->name, attempt->setup.name)) {
+		attempt->setup.request.least_gen = known->gen;
+		attempt->setup.request.least_counter = known->counter;
+		snapshot = known->snapshot;
+		memset(&known->snapshot, 0, sizeof(known->snapshot));
+	}
+	pthread_mutex_unlock(&m->mutex);
+	hf_attempt_start_from(attempt, &snapshot);
+}
+
+void hf_manager_remember(hf_manager *m, hf_attempt *attempt)
+{
+	struct hf_known *known = place_of(m, attempt->setup.name);
+	const hf_record *seen = attempt->decoded ? &attempt->record : &attempt->next;
+
+	pthread_mutex_lock(&m->mutex);
+	if (!known->name || strcmp(known->name, attempt->setup.name) != 0) {
+		char *name = strdup(attempt->setup.name);
+
+		if (!name) {
+			pthread_mutex_unlock(&m->mutex);
+			return;
+		}
+		free(known->name);
+		known->name = name;
+		known->gen = 0;
+		known->counter = 0;
+	}
+	/* Only what the store has confirmed counts as known. */
+	if (attempt->decoded || attempt->status == HF_OK) {
+		if (seen->gen > known->gen)
+			known->gen = seen->gen;
+		if (seen->counter > known->counter)
+			known->counter = seen->counter;
+	}
+	hf_snapshot_clear(&known->snapshot);
+	known->snapshot = attempt->snap;
+	memset(&attempt->snap, 0, sizeof(attempt->snap));
+	pthread_mutex_unlock(&m->mutex);
+}
+
+hf_liveness *hf_manager_liveness(hf_manager *m)
+{
+	char dir[256];
+	hf_error error;
+
+	pthread_mutex_lock(&m->mutex);
+	if (!m->liveness && !m->liveness_tried) {
+		hf_status st = hf_runtime_dir(m->runtime_dir, dir, sizeof(dir), &error);
+
+		m->liveness_tried = true;
+		if (!st)
+			st = hf_liveness_new(dir, &m->liveness, &error);
+		if (st)
+			hf_manager_log(m,
+				"%s; without a liveness file others learn of this "
+				"process's death by its pid or the ttl alone",
+				error.text);
+	}
+	pthread_mutex_unlock(&m->mutex);
+	return m->liveness;
+}

@@ -1,0 +1,168 @@
+/*
+ * The manager's parts, for each other. The public face is holdfast.h.
+ *
+ *	manager.c   open, close, and what is known of each name between calls
+ *	acquire.c   requests from options; acquire
+ *	lease.c     a lease in hand: queries, release, extend, convert
+ *	driver.c    runs an attempt, blocking
+ *	keeper.c    the thread that renews and tells of loss
+ *	register.c  the one wrapper around a store's operations
+ *	inspect.c   status, list, history
+ *	admin.c     release_by, force_release, cleanup
+ *	observed.c  observations kept between runs
+ *
+ * Locks: manager.mutex guards the list of leases, the keeper's state, the
+ * known states and the liveness file. It is never held during a store
+ * operation. A lease's fields marked (keeper) are changed only by whoever has
+ * set its `busy`.
+ */
+#ifndef HF_MANAGER_H
+#define HF_MANAGER_H
+
+#include "attempt.h"
+#include "base/process.h"
+#include "base/url.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define HF_KNOWN_NAMES 256 /* a power of two */
+#define HF_PATIENCE_MS 2000
+#define HF_SETTLE_MS 5000
+#define HF_POLL_MS 500
+
+/* What this manager last knew of one name. */
+struct hf_known {
+	char *name;
+	hf_snapshot snapshot; /* etag.len 0: none */
+	uint64_t gen; /* the greatest seen: a store that goes back is told */
+	uint64_t counter;
+};
+
+struct hf_manager {
+	const hf_store_ops *ops;
+	hf_store *store;
+	unsigned capabilities;
+	const char *host_clock; /* "" unless host-local */
+	hf_log_fn log;
+	void *log_arg;
+	uint32_t history_limit;
+	char *state_dir; /* "": keep nothing */
+	char *runtime_dir; /* NULL: the host's */
+	unsigned fork_generation;
+
+	pthread_mutex_t mutex;
+	pthread_cond_t changed; /* of a lease's `busy` */
+	struct hf_known known[HF_KNOWN_NAMES];
+	hf_liveness *liveness;
+	bool liveness_tried;
+	hf_lease *leases;
+	bool keeper_runs;
+	bool closing;
+	int64_t keeper_wake_ms; /* when it will look next; 0: it is awake */
+	int keeper_timer; /* valid while keeper_runs */
+	int keeper_bell;
+	pthread_t keeper;
+};
+
+struct hf_lease {
+	hf_manager *manager; /* NULL once the manager is closed */
+	hf_lease *next;
+	bool listed; /* the keeper looks after it */
+	bool busy; /* somebody works on it, without the mutex */
+	bool renews; /* the keeper renews it */
+	unsigned fork_generation;
+	char *name;
+	char id[HF_ID_LEN + 1];
+	char *owner;
+	_Atomic hf_mode mode;
+	bool bound;
+	_Atomic uint64_t token;
+	_Atomic int64_t ttl_ms;
+	_Atomic int64_t trust_until_ms; /* INT64_MAX: ttl 0 */
+	_Atomic bool lost;
+	int lost_fd; /* eventfd; -1: not asked for */
+	int session_fd; /* -1: none */
+	hf_lost_fn on_lost;
+	void *on_lost_arg;
+	uint64_t renewals; /* (keeper) */
+	int64_t due_ms; /* (keeper) when to renew next */
+	hf_attempt *renewal; /* (keeper) under way; NULL: none */
+};
+
+/* ---- register.c ---- */
+
+hf_status hf_register_read(
+	hf_manager *m, const char *name, hf_snapshot *snapshot, hf_error *error);
+hf_status hf_register_swap(hf_manager *m, const char *name, const hf_etag *expected,
+	const hf_change *change, hf_snapshot *reply, hf_error *error);
+/* Until deadline (hf_boot_ms), a change from `seen`, or cancel_fd (-1: none). */
+hf_status hf_register_watch(hf_manager *m, const char *name, const hf_etag *seen,
+	int64_t deadline_ms, int cancel_fd, hf_error *error);
+
+/* ---- manager.c ---- */
+
+hf_now hf_now_here(void);
+void hf_manager_log(hf_manager *m, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* HF_INVALID in a forked child. */
+hf_status hf_manager_check(hf_manager *m, const char *name, hf_error *error);
+/* Fill the parts of a setup that come from the manager and its store. */
+hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask);
+/* The state known from before, moved out; and put back after an attempt. */
+void hf_manager_recall(hf_manager *m, hf_attempt *attempt);
+void hf_manager_remember(hf_manager *m, hf_attempt *attempt);
+/* The liveness file, made on first use. NULL: none can be had (logged once). */
+hf_liveness *hf_manager_liveness(hf_manager *m);
+
+/* ---- driver.c ---- */
+
+typedef struct hf_drive {
+	int cancel_fd; /* -1: none */
+	int session_fd; /* -1: none; else conflicting grants are dead */
+	hf_mode session_mode;
+} hf_drive;
+#define HF_DRIVE_INIT                \
+	{                            \
+		-1, -1, HF_EXCLUSIVE \
+	}
+
+/*
+ * Carry out what the attempt wants until it is done, or, with `nowait`, until
+ * it wants to wait (then HF_STEP_WAIT comes back).
+ */
+hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive, bool nowait);
+/* All of it: recall, drive, remember; the answer. */
+hf_status hf_drive_attempt(
+	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_error *error);
+
+/* ---- lease.c ---- */
+
+/* Trust the lease for its ttl from base_ms on. */
+void hf_lease_trust(hf_lease *lease, int64_t base_ms);
+/* Lost: wake the descriptor, call back. Once. Without the mutex. */
+void hf_lease_tell_lost(hf_lease *lease);
+void hf_lease_destroy(hf_lease *lease);
+/* Wait until nobody works on it and take it / give it back. */
+void hf_lease_seize(hf_lease *lease);
+void hf_lease_let_go(hf_lease *lease);
+
+/* ---- keeper.c ---- */
+
+/* From now on the keeper looks after the lease. */
+hf_status hf_keeper_add(hf_lease *lease, hf_error *error);
+/* Seize the lease and take it off the keeper's list; it stays seized. */
+void hf_keeper_remove(hf_lease *lease);
+/* A lease's times have changed. */
+void hf_keeper_wake(hf_manager *m);
+/* End the thread; leases are abandoned. */
+void hf_keeper_stop(hf_manager *m);
+
+/* ---- observed.c ---- */
+
+/* Merge what earlier runs saw of `name` into the observer. */
+void hf_observed_load(hf_manager *m, const char *name, hf_observer *observer);
+/* Keep it for later runs. */
+void hf_observed_save(hf_manager *m, const char *name, const hf_observer *observer);
+
+#endif
