@@ -16,7 +16,7 @@ bool sim_overruled(const sim *s, const sim_op *op)
 	const sim_truth *t = &s->truth[op->key];
 	size_t i;
 
-	if (t->went_back && op->granted_at <= t->went_back_at)
+	if (t->went_back && op->started_at <= t->went_back_at)
 		return true;
 	for (i = 0; i < t->overruled_count; i++)
 		if (!strcmp(t->overruled[i], op->id))

@@ -78,7 +78,7 @@ typedef struct sim_lease {
 	char fingerprint[16];
 	hf_mode mode;
 	uint64_t token;
-	uint64_t renewals;
+	uint64_t renewals; /* asked for, known or not */
 	int64_t ttl_ms;
 	int64_t base_ms; /* boot, as the attempt said */
 	int64_t trust_until_ms; /* boot */
@@ -124,7 +124,6 @@ typedef struct sim_op {
 	uint32_t waiting; /* serial of the wake-up awaited; 0: none */
 	bool detached;
 	bool granted; /* truth: a swap of it that grants has landed */
-	int64_t granted_at;
 	int64_t granted_by; /* when that swap had been sent */
 	uint64_t granted_token;
 	uint64_t granted_above; /* the last token its client had when it asked */
