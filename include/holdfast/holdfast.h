@@ -129,13 +129,13 @@ typedef struct hf_open_options {
 	const char *runtime_dir; /* liveness files; NULL: the host's (docs) */
 	hf_log_fn log; /* warnings, e.g. a store that went back; NULL */
 	void *log_arg;
-	/* How many events of each lock its history keeps at least; 0: all. */
+	/* Events that each lock's history keeps at least; 0: all; default 1000. */
 	uint32_t history_limit;
 } hf_open_options;
 
-#define HF_OPEN_OPTIONS_INIT                                             \
-	{                                                                \
-		sizeof(hf_open_options), NULL, NULL, NULL, NULL, NULL, 0 \
+#define HF_OPEN_OPTIONS_INIT                                                \
+	{                                                                   \
+		sizeof(hf_open_options), NULL, NULL, NULL, NULL, NULL, 1000 \
 	}
 
 /*
@@ -173,7 +173,8 @@ enum {
 	HF_CAP_FORGET = 1 << 3, /* can drop locks long free */
 	HF_CAP_HOST_LOCAL = 1 << 4, /* all its users share this kernel */
 	HF_CAP_SESSION_BOUND = 1 << 5, /* a hold dies with a descriptor */
-	HF_CAP_AMEND = 1 << 6 /* renews without growing history */
+	HF_CAP_AMEND = 1 << 6, /* renews without growing history */
+	HF_CAP_NEIGHBOURS = 1 << 7 /* other programs read its locks */
 };
 HF_API unsigned hf_store_capabilities(const hf_manager *manager);
 

@@ -59,7 +59,7 @@ typedef struct hf_etag {
 
 /*
  * What a neighbour (a program that is not holdfast) sees of a lock, and what we
- * see of its. Only stores with a neighbour's layout use it.
+ * see of its. Only stores with a neighbour's layout use it (HF_CAP_NEIGHBOURS).
  */
 typedef struct hf_public_view {
 	int held;
@@ -71,6 +71,11 @@ typedef struct hf_public_view {
 	int64_t pid; /* 0: not known */
 	int64_t acquired_wall_ms; /* -1: not known */
 	int64_t ttl_ms; /* 0: no expiry; -1: not known */
+	/*
+	 * Of a neighbour's hold: changes whenever its state does, so that it
+	 * can be observed unchanged.
+	 */
+	char mark[65];
 } hf_public_view;
 
 /*
@@ -96,12 +101,10 @@ typedef struct hf_snapshot {
 	int64_t asked_ms;
 	int64_t told_ms;
 	/*
-	 * Set when a neighbour holds it; foreign_mark changes whenever the
-	 * neighbour's state does, so that it can be observed unchanged.
+	 * NULL, or malloc'd: what a neighbour put there (R5). It overrides the
+	 * record: whoever stands in that was overrun.
 	 */
-	int foreign;
-	hf_public_view neighbour;
-	char foreign_mark[65];
+	hf_public_view *foreign;
 } hf_snapshot;
 
 /* The event that a swap carries into the history. One line each, no newline. */
@@ -118,7 +121,8 @@ typedef struct hf_change {
 	 * record's event stays the one before.
 	 */
 	const hf_event_text *event;
-	hf_public_view view; /* the new state as neighbours see it */
+	/* HF_CAP_NEIGHBOURS: the new state as neighbours see it; else NULL. */
+	const hf_public_view *view;
 	size_t history_limit; /* keep at least this many events; 0: all */
 } hf_change;
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ static struct {
 	char boot[37];
 	char command[97];
 	char domain[64];
+	char owner[160];
 } self = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void before_fork(void)
@@ -116,6 +118,28 @@ static void fill_command(void)
 	plain(self.command);
 }
 
+/* user@host, as `who` would show it. */
+static void fill_owner(void)
+{
+	struct passwd entry;
+	struct passwd *found = NULL;
+	char memory[2048];
+	const char *user = getenv("LOGNAME");
+
+	if (!user || !*user || strlen(user) > 64 || !hf_utf8_plain(user, strlen(user))) {
+		user = "?";
+		if (!getpwuid_r(geteuid(), &entry, memory, sizeof(memory), &found) && found)
+			user = entry.pw_name;
+	}
+	snprintf(self.owner, sizeof(self.owner), "%.64s@%s", user, self.host);
+}
+
+const char *hf_self_owner(void)
+{
+	hf_self();
+	return self.owner;
+}
+
 static void fill_self(void)
 {
 	struct proc_stat st = {.start = 0};
@@ -141,6 +165,7 @@ static void fill_self(void)
 	p->start = st.start;
 	p->live = "";
 	p->command = self.command;
+	fill_owner();
 	snprintf(self.domain, sizeof(self.domain), "%s.%llx", self.boot,
 		(unsigned long long)p->timens);
 }

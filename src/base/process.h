@@ -34,6 +34,9 @@ typedef struct hf_process {
  */
 const hf_process *hf_self(void);
 
+/* "user@host" of this process, for people. Borrowed. */
+const char *hf_self_owner(void);
+
 /* What stands as `command` from now on ("" to begin with: taken from /proc). */
 void hf_self_set_command(const char *command);
 

@@ -2,7 +2,6 @@
 #include "manager.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -80,23 +79,6 @@ static hf_status check_options(
 	return HF_OK;
 }
 
-/* user@host, as `who` would show it. */
-static char *default_owner(void)
-{
-	struct passwd entry;
-	struct passwd *found = NULL;
-	char memory[2048];
-	char *owner = NULL;
-	const char *user = getenv("LOGNAME");
-
-	if (!user || !*user || !text_fits(user, 64)) {
-		user = "?";
-		if (!getpwuid_r(geteuid(), &entry, memory, sizeof(memory), &found) && found)
-			user = entry.pw_name;
-	}
-	return asprintf(&owner, "%s@%s", user, hf_self()->host) < 0 ? NULL : owner;
-}
-
 static hf_lease *new_lease(
 	hf_manager *m, const char *name, const hf_acquire_options *o, hf_error *error)
 {
@@ -104,7 +86,7 @@ static hf_lease *new_lease(
 
 	if (lease) {
 		lease->name = strdup(name);
-		lease->owner = o->owner ? strdup(o->owner) : default_owner();
+		lease->owner = o->owner ? strdup(o->owner) : strdup(hf_self_owner());
 	}
 	if (!lease || !lease->name || !lease->owner) {
 		if (lease)

@@ -119,7 +119,7 @@ static hf_status replace_corrupt(
 		.host = hf_self()->host,
 		.pid = hf_self()->pid,
 		.ended = "corrupt:?"};
-	hf_record_encode(&r, &text);
+	hf_record_encode(&r, NULL, &text);
 	hf_event_encode(&r.event, &line);
 	hf_event_describe(&r.event, name, &summary);
 	if (text.failed || line.failed || summary.failed) {

@@ -39,6 +39,8 @@ void hf_attempt_free(hf_attempt *attempt)
 	hf_observer_free(&attempt->own_observer);
 	free(attempt->evidence);
 	attempt->evidence = NULL;
+	free(attempt->view);
+	attempt->view = NULL;
 }
 
 static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
@@ -86,7 +88,8 @@ static hf_status decode(hf_attempt *a, hf_now now)
 		return hf_fail_memory(&a->error, "attempt");
 	a->decoded = true;
 	a->probed = false;
-	if (a->fresh && a->record.gen < a->setup.request.least_gen)
+	/* What was forgotten starts again above the floor: no going back. */
+	if (a->fresh && (a->snap.len ? a->record.gen : a->snap.floor) < a->asked_gen)
 		a->regressed = true;
 	return HF_OK;
 }
@@ -116,27 +119,27 @@ static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 	return e;
 }
 
-/* What neighbours are to see of the new state: its first holder. */
-static hf_public_view view_of(const hf_record *r)
+/* What neighbours are to see of the new state: one holder, the exclusive first. */
+static void fill_view(hf_public_view *view, const hf_record *r)
 {
-	hf_public_view view = {.held = r->grant_count > 0, .acquired_wall_ms = -1};
 	const hf_grant *g = r->grants;
 	size_t i;
 
-	if (!view.held)
-		return view;
+	memset(view, 0, sizeof(*view));
+	view->held = r->grant_count > 0;
+	if (!view->held)
+		return;
 	for (i = 1; i < r->grant_count; i++)
 		if (r->grants[i].mode == HF_EXCLUSIVE && g->mode == HF_SHARED)
 			g = &r->grants[i];
-	view.exclusive = g->mode == HF_EXCLUSIVE;
-	view.pid = g->process.pid;
-	view.acquired_wall_ms = g->acquired_wall_ms;
-	view.ttl_ms = g->ttl_ms;
-	hf_copy(view.id, sizeof(view.id), g->id);
-	hf_copy(view.owner, sizeof(view.owner), g->owner);
-	hf_copy(view.fingerprint, sizeof(view.fingerprint), g->fingerprint);
-	hf_copy(view.host, sizeof(view.host), g->process.host);
-	return view;
+	view->exclusive = g->mode == HF_EXCLUSIVE;
+	view->pid = g->process.pid;
+	view->acquired_wall_ms = g->acquired_wall_ms;
+	view->ttl_ms = g->ttl_ms;
+	hf_copy(view->id, sizeof(view->id), g->id);
+	hf_copy(view->owner, sizeof(view->owner), g->owner);
+	hf_copy(view->fingerprint, sizeof(view->fingerprint), g->fingerprint);
+	hf_copy(view->host, sizeof(view->host), g->process.host);
 }
 
 /* Turn the verdict's next record into the change to swap in. */
@@ -147,9 +150,15 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	hf_buf_clear(&a->out);
 	hf_buf_clear(&a->line);
 	hf_buf_clear(&a->summary);
-	hf_record_encode(&a->next, &a->out);
-	a->change =
-		(hf_change){.view = view_of(&a->next), .history_limit = a->setup.history_limit};
+	a->change = (hf_change){.history_limit = a->setup.history_limit};
+	if (a->setup.capabilities & HF_CAP_NEIGHBOURS) {
+		if (!a->view)
+			a->view = malloc(sizeof(*a->view));
+		if (!a->view)
+			return done(a, hf_fail_memory(&a->error, "attempt"));
+		fill_view(a->view, &a->next);
+		a->change.view = a->view;
+	}
 	if (!a->verdict.amend) {
 		hf_event_encode(&a->next.event, &a->line);
 		hf_event_describe(&a->next.event, a->setup.name, &a->summary);
@@ -157,6 +166,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 		a->event.summary = a->summary.data;
 		a->change.event = &a->event;
 	}
+	hf_record_encode(&a->next, a->verdict.amend ? NULL : &a->line, &a->out);
 	if (a->out.failed || a->line.failed || a->summary.failed)
 		return done(a, hf_fail_memory(&a->error, "attempt"));
 	if (a->out.len > HF_RECORD_MAX)
@@ -238,13 +248,27 @@ static void explain_held(hf_attempt *a, hf_status status)
 
 static hf_step decide(hf_attempt *a, hf_now now);
 
+/* `final` is the answer as soon as nothing of ours can land any more. */
+static void give_up(hf_attempt *a, hf_status final)
+{
+	a->giving_up = true;
+	a->final = final;
+	a->final_error = a->error;
+}
+
+static hf_step say_final(hf_attempt *a)
+{
+	a->error = a->final_error; /* not what the store said since */
+	return done(a, a->final);
+}
+
 /* Say `status`, once no request of ours can land any more. */
 static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 {
 	if (a->pending && status != HF_OK && status != HF_UNKNOWN) {
 		if (!a->giving_up) {
-			a->giving_up = true;
-			a->final = status;
+			explain_held(a, status);
+			give_up(a, status);
 			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
 			a->state = ST_DECIDE;
 			return decide(a, now);
@@ -320,8 +344,12 @@ static hf_step decide(hf_attempt *a, hf_now now)
 	hf_evidence e;
 	hf_status st = decode(a, now);
 
+	if (st == HF_CORRUPT && a->pending) {
+		st = HF_UNKNOWN; /* it may be ours that cannot be read */
+		explain_held(a, st);
+	}
 	if (st)
-		return st == HF_CORRUPT && a->pending ? done(a, HF_UNKNOWN) : done(a, st);
+		return done(a, st);
 	review_pending(a);
 	e = evidence_now(a, now);
 	if (a->giving_up && a->pending) {
@@ -331,7 +359,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		/* Did the last request land after all? Only look. */
 		a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
 		if (a->verdict.status != HF_OK || a->verdict.swap)
-			return conclude(a, a->final, now);
+			return say_final(a);
 		a->token = a->verdict.token;
 		return done(a, HF_OK);
 	} else if (a->giving_up) {
@@ -381,6 +409,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
 		attempt->asked_ms = now.boot_ms;
+		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
 	case ST_DECIDE: {
 		hf_step step = decide(attempt, now);
@@ -393,6 +422,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		return HF_STEP_PROBE;
 	case ST_SWAP:
 		attempt->asked_ms = now.boot_ms;
+		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_SWAP;
 	case ST_WAIT:
 		return HF_STEP_WAIT;
@@ -465,7 +495,8 @@ static void adopt_own_record(hf_attempt *a)
 		mine.len = a->out.len;
 		a->out = (hf_buf)HF_BUF_INIT;
 	}
-	mine.foreign = 0;
+	free(mine.foreign);
+	mine.foreign = NULL;
 	take_snapshot(a, &mine, true);
 }
 
@@ -483,7 +514,7 @@ void hf_attempt_on_swap(
 		a->token = a->verdict.token;
 		adopt_own_record(a);
 		if (a->giving_up)
-			done(a, a->final);
+			say_final(a);
 		else if (a->verdict.status == HF_OK)
 			done(a, HF_OK);
 		else if (a->verdict.status != HF_HELD)
@@ -515,13 +546,12 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 {
 	if (attempt->state == ST_DONE)
 		return;
+	hf_fail(&attempt->error, status, "acquire", 0, "lock '%s': waiting was cancelled",
+		attempt->setup.name);
 	if (!attempt->pending) {
-		hf_fail(&attempt->error, status, "acquire", 0,
-			"lock '%s': waiting was cancelled", attempt->setup.name);
 		done(attempt, status);
 		return;
 	}
-	attempt->giving_up = true;
-	attempt->final = status;
+	give_up(attempt, status);
 	attempt->state = ST_READ;
 }

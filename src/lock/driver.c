@@ -46,6 +46,19 @@ static void probe(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 	}
 }
 
+/*
+ * The dead have been ended in the store: their liveness files have served (R8).
+ * Not before: others might have needed the proof.
+ */
+static void bury_the_dead(const hf_attempt *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->record.grant_count; i++)
+		if (a->evidence[i].dead && a->record.grants[i].process.live[0])
+			hf_liveness_bury(a->record.grants[i].process.live);
+}
+
 #define HOLDER_ENDED (-2)
 
 /*
@@ -126,17 +139,21 @@ static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive, bool nowait)
 {
 	hf_attempt *a = attempt;
+	hf_now now = hf_now_here();
 	bool observed = false;
+	hf_error error;
 
 	for (;;) {
-		hf_error error = {.kind = HF_OK};
-		hf_step step = hf_attempt_next(a, hf_now_here());
+		hf_step step = hf_attempt_next(a, now);
 		hf_status st;
 
+		error.kind = HF_OK;
+		error.text[0] = '\0';
 		switch (step) {
 		case HF_STEP_READ:
 			st = hf_register_read(m, a->setup.name, &a->snap, &error);
-			hf_attempt_on_read(a, st, &error, hf_now_here());
+			now = hf_now_here();
+			hf_attempt_on_read(a, st, &error, now);
 			break;
 		case HF_STEP_PROBE:
 			probe(m, a, drive);
@@ -145,11 +162,15 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 				observed = true;
 			}
 			hf_attempt_on_probe(a);
+			now = hf_now_here();
 			break;
 		case HF_STEP_SWAP:
 			st = hf_register_swap(
 				m, a->setup.name, &a->snap.etag, &a->change, &a->reply, &error);
-			hf_attempt_on_swap(a, st, &error, hf_now_here());
+			now = hf_now_here();
+			if (!st && a->verdict.ended)
+				bury_the_dead(a);
+			hf_attempt_on_swap(a, st, &error, now);
 			break;
 		case HF_STEP_WAIT:
 			if (nowait)
@@ -159,6 +180,7 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 				break;
 			}
 			wait_for_change(m, a, drive);
+			now = hf_now_here();
 			hf_attempt_on_wake(a);
 			break;
 		case HF_STEP_DONE:

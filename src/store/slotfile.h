@@ -16,19 +16,24 @@
  * Bounded. A process stopped inside would keep the lock for ever. Whoever has
  * waited for `patience_ms` while the content did not change *breaks* it:
  *
- *	1. link the file to PATH.broken (whoever finds that goes on from here);
- *	2. make a new file that says "rebuilding", lock it, rename it over PATH:
- *	   from now on nothing that the stopped one writes is at PATH;
- *	3. copy the newest slot of PATH.broken into it, unlink PATH.broken.
+ *	1. make a new file beside it that says "rebuilding", locked by us;
+ *	2. exchange the two (RENAME_EXCHANGE), so that the old one is at
+ *	   PATH.broken-NONCE: from now on nothing that its writer does counts;
+ *	3. copy the newest slot of the old one into the new one, unlink the old.
  *
  * What the stopped writer had finished before 2 is in the copy; what it
- * finishes later is not, and its own look at the path after writing tells it
- * so: it gets HF_CHANGED and must not believe that it wrote. Things outside
- * the file that a writer changes while it has the lock (a ref, a log) it must
- * guard itself: hf_slotfile_broken() tells its successor to be careful.
+ * finishes after 3 is not. Its own look at the path after writing tells it
+ * that it was broken: it gets HF_CHANGED and must not believe that it wrote,
+ * nor that it did not, but read again. Things outside the file that a writer
+ * changes while it has the lock (a ref, a log) it must guard itself:
+ * hf_slotfile_broken() tells its successor to be careful. Breaking is safe
+ * whoever does it and whenever; why stands in slotfile_internal.h. Not broken
+ * are locks on network file systems (`read_locked`), where a look at the path
+ * may be answered from a cache, and on file systems that cannot exchange: there
+ * patience ends with HF_UNAVAILABLE.
  *
- * Content that does not fit makes the file grow: a larger one is written whole
- * and renamed over it. It never shrinks. Slots start at one block (4096 bytes).
+ * Content that does not fit makes the file grow: a larger one is put in its
+ * place in the same way. It never shrinks. Slots start at one block (4096 bytes).
  *
  * R1 and R3 of `file:` and `git:` rest on this.
  */
@@ -36,6 +41,8 @@
 #define HF_SLOTFILE_H
 
 #include "base/base.h"
+
+#include <sys/types.h>
 
 typedef struct hf_slotfile hf_slotfile;
 
@@ -86,8 +93,9 @@ bool hf_slotfile_broken(const hf_slotfile *file);
 
 /*
  * Replace the content, which gets the next sequence number. Locked only.
- * HF_CHANGED: our lock was broken meanwhile, it was not written.
- * HF_SYSTEM (disk full, ...): not written, the old content stands.
+ * HF_CHANGED: our lock was broken meanwhile; only reading tells whether it
+ * counts. HF_SYSTEM (disk full, ...): not written, the old content stands.
+ * HF_UNKNOWN: written, but the disk would not say that it is durable.
  */
 hf_status hf_slotfile_write(hf_slotfile *file, const char *data, size_t len, hf_error *error);
 
@@ -97,7 +105,10 @@ hf_status hf_slotfile_write(hf_slotfile *file, const char *data, size_t len, hf_
  */
 hf_status hf_slotfile_mark(hf_slotfile *file, uint8_t mark, hf_error *error);
 
-/* Remove the file. Locked only. The lock stays until hf_slotfile_unlock(). */
+/*
+ * Remove the file. Locked only; only hf_slotfile_unlock() may follow. As soon
+ * as it is gone others may enter through a new file. HF_CHANGED as above.
+ */
 hf_status hf_slotfile_remove(hf_slotfile *file, hf_error *error);
 
 void hf_slotfile_unlock(hf_slotfile *file);

@@ -18,7 +18,7 @@ static char *record_text(const char *name, uint64_t gen, uint64_t counter)
 	r.counter = counter;
 	r.event.gen = gen;
 	r.event.kind = HF_EV_BARRIER;
-	hf_record_encode(&r, &buf);
+	hf_record_encode(&r, NULL, &buf);
 	hf_record_free(&r);
 	assert_false(buf.failed);
 	return buf.data;
@@ -723,7 +723,7 @@ static void register__records_may_grow_and_shrink(void **state)
 		g->group = g->id;
 		g->token = 1;
 		g->info = info;
-		hf_record_encode(&record, &text);
+		hf_record_encode(&record, NULL, &text);
 		change.data = text.data;
 		change.len = text.len;
 		if (r.ops->swap(r.store, name, &s.etag, &change, &reply, &error))

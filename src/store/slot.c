@@ -1,0 +1,126 @@
+/* The bytes of a slot. See slot.h. */
+#include "slot.h"
+
+#include <endian.h>
+
+static const char magic[8] = {'h', 'f', 's', 'l', 'o', 't', '1', '\n'};
+#define MAGIC_VERSION_AT 6
+
+enum { FLAG_TAKEN = 1 };
+
+#define SUM_AT 32
+
+static void put_u64(char *at, uint64_t value)
+{
+	value = htole64(value);
+	memcpy(at, &value, sizeof(value));
+}
+
+static uint64_t get_u64(const char *at)
+{
+	uint64_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return le64toh(value);
+}
+
+static void put_u32(char *at, size_t value)
+{
+	uint32_t small = htole32((uint32_t)value);
+
+	memcpy(at, &small, sizeof(small));
+}
+
+static size_t get_u32(const char *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return le32toh(value);
+}
+
+/*
+ * Eight bytes a step. Each step is a bijection of the sum and of the word, so
+ * a change confined to one word always shows; the shift carries high bits down
+ * so that two changed high bits do not cancel.
+ */
+static uint64_t mix(uint64_t sum, const char *bytes, size_t n)
+{
+	char last[8] = {0};
+
+	for (; n >= 8; bytes += 8, n -= 8) {
+		sum = (sum ^ get_u64(bytes)) * 0x9fb21c651e98df25u;
+		sum ^= sum >> 29;
+	}
+	memcpy(last, bytes, n);
+	sum = (sum ^ get_u64(last) ^ ((uint64_t)n << 56)) * 0x9fb21c651e98df25u;
+	return sum ^ sum >> 32;
+}
+
+static uint64_t checksum(const char *slot, size_t len)
+{
+	return mix(mix(HF_HASH_INIT, slot, SUM_AT), slot + HF_SLOT_HEADER, len);
+}
+
+void hf_slot_encode(const hf_slot *slot, size_t slot_size, char *out)
+{
+	memset(out, 0, HF_SLOT_HEADER);
+	memcpy(out, magic, sizeof(magic));
+	put_u64(out + 8, slot->seq);
+	put_u32(out + 16, slot->len);
+	put_u32(out + 20, slot_size);
+	out[24] = (char)slot->kind;
+	out[25] = slot->taken ? FLAG_TAKEN : 0;
+	out[HF_SLOT_MARK_AT] = (char)slot->mark;
+	if (slot->len > 0)
+		memcpy(out + HF_SLOT_HEADER, slot->data, slot->len);
+	put_u64(out + SUM_AT, checksum(out, slot->len));
+}
+
+static bool is_whole(const char *at, size_t slot_size)
+{
+	size_t len = get_u32(at + 16);
+
+	return memcmp(at, magic, sizeof(magic)) == 0 && get_u32(at + 20) == slot_size &&
+	       len <= slot_size - HF_SLOT_HEADER && (unsigned char)at[24] > 0 &&
+	       (unsigned char)at[24] < HF_SLOT_KIND_COUNT_ &&
+	       get_u64(at + SUM_AT) == checksum(at, len);
+}
+
+static bool is_newer(const char *at)
+{
+	return memcmp(at, magic, MAGIC_VERSION_AT) == 0 &&
+	       at[MAGIC_VERSION_AT] > magic[MAGIC_VERSION_AT] && at[MAGIC_VERSION_AT] <= '9';
+}
+
+hf_slot_pick hf_slot_newest(const char *image, size_t slot_size, hf_slot *newest_out)
+{
+	unsigned first = get_u64(image + slot_size + 8) > get_u64(image + 8);
+	unsigned i;
+
+	/* A newer program was here: what we could still read is not the present. */
+	if (is_newer(image) || is_newer(image + slot_size))
+		return HF_PICK_NEWER;
+	/* A slot with a false sequence number is not whole, so it never wins. */
+	for (i = 0; i < 2; i++) {
+		unsigned index = i ? !first : first;
+		const char *at = image + index * slot_size;
+
+		if (!is_whole(at, slot_size))
+			continue;
+		*newest_out = (hf_slot){.kind = (hf_slot_kind)at[24],
+			.taken = (at[25] & FLAG_TAKEN) != 0,
+			.mark = (uint8_t)at[HF_SLOT_MARK_AT],
+			.index = index,
+			.seq = get_u64(at + 8),
+			.len = get_u32(at + 16),
+			.data = at + HF_SLOT_HEADER};
+		return HF_PICK_OK;
+	}
+	return hf_all_zero(image, 2 * slot_size) ? HF_PICK_BLANK : HF_PICK_DAMAGED;
+}
+
+bool hf_all_zero(const char *bytes, size_t n)
+{
+	return n == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
+}

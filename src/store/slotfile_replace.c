@@ -1,0 +1,400 @@
+/*
+ * Putting a new file in place of a slot file: to break a lock, and to grow.
+ * Why it is done so stands in slotfile_internal.h.
+ */
+#include "slotfile_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CHAIN_MAX 64
+#define GROW_TRIES 4
+
+char *hf_broken_path(const char *path, const char *nonce, size_t nonce_len)
+{
+	char *out = NULL;
+
+	if (asprintf(&out, "%s" HF_BROKEN_INFIX "%.*s", path, (int)nonce_len, nonce) < 0)
+		return NULL;
+	return out;
+}
+
+static void new_nonce(char *out)
+{
+	uint64_t bits;
+
+	hf_random(&bits, sizeof(bits));
+	snprintf(out, HF_NONCE_LEN + 1, "%016llx", (unsigned long long)bits);
+}
+
+/* ---- a new file beside it ---- */
+
+/* As the file before: who could open that must be able to open this. */
+static void copy_owner(int fd, int from_fd)
+{
+	struct stat st;
+	struct stat own;
+
+	if (fstat(from_fd, &st) || fstat(fd, &own))
+		return;
+	if (own.st_uid != st.st_uid || own.st_gid != st.st_gid) {
+		if (fchown(fd, st.st_uid, st.st_gid))
+			(void)!fchown(fd, (uid_t)-1, st.st_gid);
+	}
+	if ((own.st_mode & 0777) != (st.st_mode & 0777))
+		(void)fchmod(fd, st.st_mode & 0777);
+}
+
+static hf_status write_first_slot(
+	int fd, const hf_slot *slot, size_t slot_size, const char *path, hf_error *error)
+{
+	char *bytes = malloc(HF_SLOT_HEADER + slot->len);
+	hf_status st;
+
+	if (!bytes)
+		return hf_fail_memory(error, "slot file");
+	hf_slot_encode(slot, slot_size, bytes);
+	st = hf_pwrite_all(fd, bytes, HF_SLOT_HEADER + slot->len, 0, path, error);
+	free(bytes);
+	return st;
+}
+
+/*
+ * Make the file `temp`, locked, with one slot. HF_CHANGED: a sweeper was at it.
+ */
+static hf_status make_beside(hf_slotfile *file, const char *temp, const hf_slot *slot,
+	size_t slot_size, int *fd_out, hf_error *error)
+{
+	int fd = open(temp, O_RDWR | O_CREAT | O_EXCL | HF_OPEN_FLAGS, 0600);
+	hf_status st;
+
+	if (fd < 0)
+		return hf_fail_errno(
+			error, HF_SYSTEM, "slot file", errno, "cannot create %s", temp);
+	copy_owner(fd, file->fd);
+	if (hf_try_ofd(fd, F_WRLCK)) {
+		close(fd);
+		return HF_CHANGED;
+	}
+	st = hf_slots_allocate(fd, slot_size, temp, error);
+	if (!st)
+		st = write_first_slot(fd, slot, slot_size, temp, error);
+	if (!st && file->options.sync && fsync(fd))
+		st = hf_fail_errno(
+			error, HF_SYSTEM, "slot file", errno, "cannot sync %s", temp);
+	if (st) {
+		unlink(temp);
+		close(fd);
+		return st;
+	}
+	*fd_out = fd;
+	return HF_OK;
+}
+
+static void adopt_new(
+	hf_slotfile *file, int fd, const hf_slot *slot, size_t slot_size, int *old_fd_out)
+{
+	struct stat st;
+
+	if (old_fd_out)
+		*old_fd_out = file->fd;
+	else
+		close(file->fd);
+	memset(&st, 0, sizeof(st));
+	(void)fstat(fd, &st);
+	hf_slotfile_adopt(file, fd, &st);
+	file->slots.slot_size = slot_size;
+	file->slots.pick = HF_PICK_OK;
+	file->slots.newest = *slot;
+	file->slots.newest.data = NULL;
+}
+
+static hf_status exchange_failed(const hf_slotfile *file, int native, hf_error *error)
+{
+	if (native == ENOENT)
+		return HF_CHANGED;
+	if (native == EINVAL || native == ENOSYS || native == EOPNOTSUPP)
+		return hf_fail_errno(error, HF_UNAVAILABLE, "slot file", native,
+			"the file system of %s cannot exchange files", file->path);
+	return hf_fail_errno(
+		error, HF_SYSTEM, "slot file", native, "cannot replace %s", file->path);
+}
+
+hf_status hf_slotfile_exchange(
+	hf_slotfile *file, size_t slot_size, char *nonce_out, int *old_fd_out, hf_error *error)
+{
+	hf_slot slot = {.kind = HF_SLOT_REBUILDING, .len = HF_NONCE_LEN, .data = nonce_out};
+	char *temp;
+	hf_status st;
+	int fd = -1;
+
+	new_nonce(nonce_out);
+	temp = hf_broken_path(file->path, nonce_out, HF_NONCE_LEN);
+	if (!temp)
+		return hf_fail_memory(error, "slot file");
+	st = make_beside(file, temp, &slot, slot_size, &fd, error);
+	if (!st && renameat2(AT_FDCWD, temp, AT_FDCWD, file->path, RENAME_EXCHANGE)) {
+		st = exchange_failed(file, errno, error);
+		unlink(temp);
+		close(fd);
+	}
+	if (!st) {
+		adopt_new(file, fd, &slot, slot_size, old_fd_out);
+		if (file->options.sync)
+			(void)hf_sync_folder(file->path, NULL);
+	}
+	free(temp);
+	return st;
+}
+
+/* ---- ending a rebuilding ---- */
+
+struct chain {
+	size_t count;
+	char *paths[CHAIN_MAX]; /* names to unlink once it is copied */
+	int fd; /* of the last one; -1: none yet */
+	hf_slots slots; /* of the last one */
+};
+
+static void chain_free(struct chain *chain)
+{
+	while (chain->count > 0)
+		free(chain->paths[--chain->count]);
+	if (chain->fd >= 0)
+		close(chain->fd);
+	free(chain->slots.image);
+}
+
+static bool leads_on(const hf_slots *slots)
+{
+	return slots->pick == HF_PICK_OK && slots->newest.kind == HF_SLOT_REBUILDING;
+}
+
+/*
+ * The next file of the chain has gone. If whoever ended the rebuilding before
+ * us removed it, the one that led to it has the state now.
+ */
+static hf_status next_is_gone(hf_slotfile *file, struct chain *chain, hf_error *error)
+{
+	hf_status st;
+
+	if (chain->fd >= 0) {
+		st = hf_slots_read(chain->fd, file->path, &chain->slots, error);
+		if (st || !leads_on(&chain->slots))
+			return st;
+	}
+	if (!hf_slotfile_is_at_path(file))
+		return HF_CHANGED;
+	chain->slots.pick = HF_PICK_DAMAGED;
+	return HF_OK;
+}
+
+/* Follow the chain to its end: chain->slots is the state then. */
+static hf_status follow(hf_slotfile *file, struct chain *chain, hf_error *error)
+{
+	const hf_slots *at = &file->slots;
+	hf_status st;
+	int fd;
+
+	while (leads_on(at)) {
+		char *path;
+
+		if (chain->count == CHAIN_MAX || at->newest.len != HF_NONCE_LEN) {
+			chain->slots.pick = HF_PICK_DAMAGED;
+			return HF_OK;
+		}
+		path = hf_broken_path(file->path, at->newest.data, HF_NONCE_LEN);
+		if (!path)
+			return hf_fail_memory(error, "slot file");
+		chain->paths[chain->count++] = path;
+		fd = open(path, O_RDONLY | HF_OPEN_FLAGS);
+		if (fd < 0 && errno == ENOENT)
+			return next_is_gone(file, chain, error);
+		if (fd < 0)
+			return hf_fail_errno(
+				error, HF_SYSTEM, "slot file", errno, "cannot open %s", path);
+		if (chain->fd >= 0)
+			close(chain->fd);
+		chain->fd = fd;
+		chain->slots.slot_size = 0;
+		st = hf_slots_read(fd, path, &chain->slots, error);
+		if (st)
+			return st;
+		at = &chain->slots;
+	}
+	return HF_OK;
+}
+
+/* What the chain's end says, as a slot of the new file. */
+static hf_status state_of_chain(const struct chain *chain, hf_slot *slot, hf_error *error)
+{
+	if (chain->slots.pick == HF_PICK_OK) {
+		*slot = chain->slots.newest;
+		if (slot->kind == HF_SLOT_REMOVING) {
+			int native = hf_try_ofd(chain->fd, F_RDLCK);
+
+			/* While it lives it may unlink the path at any moment. */
+			if (native == EAGAIN)
+				return HF_HELD;
+			if (native)
+				return hf_fail_errno(error, HF_SYSTEM, "slot file", native,
+					"cannot lock a file that was taken over");
+			slot->kind = HF_SLOT_NOTHING;
+		}
+	} else {
+		*slot = (hf_slot){.kind = chain->slots.pick == HF_PICK_BLANK ? HF_SLOT_NOTHING
+									     : HF_SLOT_DAMAGED};
+	}
+	if (slot->seq == 0)
+		slot->seq = 1; /* newer than the slot that says "rebuilding" */
+	slot->taken = true;
+	return HF_OK;
+}
+
+static hf_status copy_state(hf_slotfile *file, struct chain *chain, hf_error *error)
+{
+	hf_slot slot;
+	size_t i;
+	hf_status st = state_of_chain(chain, &slot, error);
+
+	if (!st)
+		st = hf_slotfile_put(file, &slot, error);
+	if (st)
+		return st;
+	for (i = 0; i < chain->count; i++)
+		unlink(chain->paths[i]);
+	if (!hf_slotfile_is_at_path(file))
+		return HF_CHANGED;
+	return hf_slots_read(file->fd, file->path, &file->slots, error);
+}
+
+hf_status hf_slotfile_rebuild(hf_slotfile *file, hf_error *error)
+{
+	struct chain chain = {.fd = -1};
+	char nonce[HF_NONCE_LEN + 1];
+	size_t need;
+	hf_status st;
+
+	/* What is loaded may have been our own writing: its data is not kept. */
+	st = hf_slots_read(file->fd, file->path, &file->slots, error);
+	if (!st)
+		st = follow(file, &chain, error);
+	if (!st && chain.slots.pick == HF_PICK_NEWER) {
+		file->slots.pick = HF_PICK_NEWER; /* not ours to copy */
+		chain_free(&chain);
+		return HF_OK;
+	}
+	need = !st && chain.slots.pick == HF_PICK_OK ? hf_slot_size_for(chain.slots.newest.len)
+						     : HF_SLOT_BLOCK;
+	if (!st && need > file->slots.slot_size) {
+		/* It had grown before it was exchanged: once more, larger. */
+		chain_free(&chain);
+		st = hf_slotfile_exchange(file, need, nonce, NULL, error);
+		return st ? st : hf_slotfile_rebuild(file, error);
+	}
+	if (!st)
+		st = copy_state(file, &chain, error);
+	chain_free(&chain);
+	return st;
+}
+
+/* ---- growing ---- */
+
+/* Without exchange nobody breaks locks: having ours, rename is safe. */
+static hf_status rename_over(
+	hf_slotfile *file, const hf_slot *slot, size_t slot_size, hf_error *error)
+{
+	char nonce[HF_NONCE_LEN + 1];
+	char *temp;
+	hf_status st;
+	int fd = -1;
+
+	new_nonce(nonce);
+	temp = hf_broken_path(file->path, nonce, HF_NONCE_LEN);
+	if (!temp)
+		return hf_fail_memory(error, "slot file");
+	st = make_beside(file, temp, slot, slot_size, &fd, error);
+	if (!st && !hf_slotfile_is_at_path(file))
+		st = hf_slotfile_say_lost(file, error);
+	else if (!st && rename(temp, file->path))
+		st = hf_fail_errno(
+			error, HF_SYSTEM, "slot file", errno, "cannot replace %s", file->path);
+	if (!st) {
+		adopt_new(file, fd, slot, slot_size, NULL);
+		if (file->options.sync)
+			st = hf_sync_folder(file->path, error);
+	} else if (fd >= 0) {
+		unlink(temp);
+		close(fd);
+	}
+	free(temp);
+	return st;
+}
+
+/* The file that was swapped out is the one we had locked. */
+static bool is_file(const char *path, dev_t dev, ino_t ino)
+{
+	struct stat st;
+
+	return !lstat(path, &st) && st.st_dev == dev && st.st_ino == ino;
+}
+
+/* In place of the state that was exchanged for us: the new one. */
+static hf_status write_grown(
+	hf_slotfile *file, const hf_slot *slot, const char *before_path, hf_error *error)
+{
+	hf_status st = hf_slotfile_put(file, slot, error);
+
+	if (st) {
+		/* The old content must stand: bring it back if we can. */
+		(void)hf_slotfile_rebuild(file, NULL);
+		return st;
+	}
+	unlink(before_path);
+	return hf_slotfile_is_at_path(file) ? HF_OK : hf_slotfile_say_lost(file, error);
+}
+
+hf_status hf_slotfile_grow(hf_slotfile *file, const char *data, size_t len, hf_error *error)
+{
+	hf_slot slot = {.kind = HF_SLOT_CONTENT,
+		.seq = hf_slotfile_next_seq(file),
+		.data = data,
+		.len = len};
+	size_t slot_size = hf_slot_size_for(len);
+	dev_t dev = file->dev;
+	ino_t ino = file->ino;
+	char nonce[HF_NONCE_LEN + 1];
+	char *before_path;
+	int before_fd = -1;
+	hf_status st = HF_CHANGED;
+	int i;
+
+	if (slot_size > HF_SLOT_SIZE_MAX)
+		return hf_fail(error, HF_INVALID, "slot file", 0,
+			"%zu bytes are too many for %s", len, file->path);
+	for (i = 0; st == HF_CHANGED && i < GROW_TRIES; i++) {
+		if (!hf_slotfile_is_at_path(file))
+			return hf_slotfile_say_lost(file, error);
+		st = hf_slotfile_exchange(file, slot_size, nonce, &before_fd, error);
+	}
+	if (st == HF_UNAVAILABLE)
+		return rename_over(file, &slot, slot_size, error);
+	if (st)
+		return st == HF_CHANGED ? hf_slotfile_say_lost(file, error) : st;
+	before_path = hf_broken_path(file->path, nonce, HF_NONCE_LEN);
+	if (!before_path) {
+		st = hf_fail_memory(error, "slot file");
+	} else if (is_file(before_path, dev, ino)) {
+		st = write_grown(file, &slot, before_path, error);
+	} else {
+		/* We had been broken: what we swapped out is another's state. */
+		(void)hf_slotfile_rebuild(file, NULL);
+		st = hf_slotfile_say_lost(file, error);
+	}
+	free(before_path);
+	close(before_fd);
+	return st;
+}

@@ -1,0 +1,225 @@
+/* Reading both slots of a file, and the system calls around them. */
+#include "slotfile_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TORN_RETRIES 200
+
+size_t hf_slot_size_for(size_t len)
+{
+	size_t size = HF_SLOT_BLOCK;
+
+	while (size < len + HF_SLOT_HEADER)
+		size *= 2;
+	return size;
+}
+
+static ssize_t pread_full(int fd, char *data, size_t n)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t got = pread(fd, data + done, n - done, (off_t)done);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -1;
+		if (got == 0)
+			break;
+		done += (size_t)got;
+	}
+	return (ssize_t)done;
+}
+
+static bool room_for(hf_slots *slots, size_t n)
+{
+	char *image;
+
+	if (slots->cap >= n)
+		return true;
+	image = realloc(slots->image, n);
+	if (!image)
+		return false;
+	slots->image = image;
+	slots->cap = n;
+	return true;
+}
+
+/*
+ * A size that we never make. Zeros of less than two blocks are what is left of
+ * a creation that was interrupted; everything else was cut or is not ours.
+ */
+static hf_status judge_odd_size(
+	int fd, const char *path, off_t size, hf_slots *slots, hf_error *error)
+{
+	ssize_t n;
+
+	if (!room_for(slots, 2 * HF_SLOT_BLOCK))
+		return hf_fail_memory(error, "slot file");
+	n = pread_full(fd, slots->image, 2 * HF_SLOT_BLOCK);
+	if (n < 0)
+		return hf_fail_errno(
+			error, HF_SYSTEM, "slot file", errno, "cannot read %s", path);
+	slots->pick = size < 2 * HF_SLOT_BLOCK && hf_all_zero(slots->image, (size_t)n)
+			      ? HF_PICK_BLANK
+			      : HF_PICK_DAMAGED;
+	return HF_OK;
+}
+
+/* Read once. *size_changed_out: the file is not of the size we knew. */
+static hf_status read_once(
+	int fd, const char *path, hf_slots *slots, bool *size_changed_out, hf_error *error)
+{
+	struct stat st;
+	ssize_t n;
+
+	*size_changed_out = false;
+	if (slots->slot_size == 0) {
+		if (fstat(fd, &st))
+			return hf_fail_errno(error, HF_SYSTEM, "slot file", errno,
+				"cannot look at %s", path);
+		if (st.st_size <= 0 || st.st_size % (2 * HF_SLOT_BLOCK) != 0 ||
+			st.st_size / 2 > HF_SLOT_SIZE_MAX)
+			return judge_odd_size(fd, path, st.st_size, slots, error);
+		slots->slot_size = (size_t)st.st_size / 2;
+	}
+	if (!room_for(slots, 2 * slots->slot_size))
+		return hf_fail_memory(error, "slot file");
+	n = pread_full(fd, slots->image, 2 * slots->slot_size);
+	if (n < 0)
+		return hf_fail_errno(
+			error, HF_SYSTEM, "slot file", errno, "cannot read %s", path);
+	if ((size_t)n != 2 * slots->slot_size) {
+		slots->slot_size = 0;
+		*size_changed_out = true;
+		return HF_OK;
+	}
+	slots->pick = hf_slot_newest(slots->image, slots->slot_size, &slots->newest);
+	return HF_OK;
+}
+
+hf_status hf_slots_read(int fd, const char *path, hf_slots *slots, hf_error *error)
+{
+	static const struct timespec pause = {.tv_nsec = 1000000};
+	uint64_t before = 0;
+	bool size_changed;
+	int i;
+
+	for (i = 0; i < TORN_RETRIES; i++) {
+		uint64_t now;
+		hf_status st = read_once(fd, path, slots, &size_changed, error);
+
+		if (st)
+			return st;
+		if (size_changed)
+			continue;
+		if (slots->pick != HF_PICK_DAMAGED || slots->slot_size == 0)
+			return HF_OK;
+		/*
+		 * Two writes that passed us by while we read tear both slots.
+		 * The same bytes after a pause are no such passing thing.
+		 */
+		now = hf_hash(HF_HASH_INIT, slots->image, 2 * slots->slot_size);
+		if (i > 0 && now == before)
+			return HF_OK;
+		before = now;
+		nanosleep(&pause, NULL);
+	}
+	slots->pick = HF_PICK_DAMAGED;
+	return HF_OK;
+}
+
+hf_status hf_pwrite_all(
+	int fd, const char *data, size_t n, off_t at, const char *path, hf_error *error)
+{
+	while (n > 0) {
+		ssize_t put = pwrite(fd, data, n, at);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return hf_fail_errno(error, HF_SYSTEM, "slot file",
+				put < 0 ? errno : EIO, "cannot write %s", path);
+		data += put;
+		n -= (size_t)put;
+		at += put;
+	}
+	return HF_OK;
+}
+
+hf_status hf_slots_allocate(int fd, size_t slot_size, const char *path, hf_error *error)
+{
+	static const char zeros[HF_SLOT_BLOCK];
+	size_t size = 2 * slot_size;
+	size_t at;
+	int r;
+
+	do {
+		r = fallocate(fd, 0, 0, (off_t)size);
+	} while (r && errno == EINTR);
+	if (!r)
+		return HF_OK;
+	if (errno != EOPNOTSUPP && errno != ENOSYS)
+		return hf_fail_errno(error, HF_SYSTEM, "slot file", errno,
+			"cannot reserve %zu bytes for %s", size, path);
+	for (at = 0; at < size; at += sizeof(zeros)) {
+		hf_status st = hf_pwrite_all(fd, zeros, sizeof(zeros), (off_t)at, path, error);
+
+		if (st)
+			return st;
+	}
+	return HF_OK;
+}
+
+/* The folder part of `path`, malloc'd. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
+hf_status hf_sync_folder(const char *path, hf_error *error)
+{
+	char *folder = folder_of(path);
+	hf_status st = HF_OK;
+	int fd;
+
+	if (!folder)
+		return hf_fail_memory(error, "slot file");
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* Some file systems cannot sync a folder: then there is nothing to do. */
+	if (fd < 0 || (fsync(fd) && errno != EINVAL && errno != EROFS))
+		st = hf_fail_errno(error, HF_UNKNOWN, "slot file", errno,
+			"cannot sync the folder %s", folder);
+	if (fd >= 0)
+		close(fd);
+	free(folder);
+	return st;
+}
+
+int hf_make_folder_of(const char *path)
+{
+	char *folder = folder_of(path);
+	int native = 0;
+
+	if (!folder)
+		return ENOMEM;
+	if (mkdir(folder, 0700) && errno != EEXIST) {
+		native = errno;
+		if (native == ENOENT && strcmp(folder, path) != 0) {
+			native = hf_make_folder_of(folder);
+			if (!native && mkdir(folder, 0700) && errno != EEXIST)
+				native = errno;
+		}
+	}
+	free(folder);
+	return native;
+}
