@@ -18,7 +18,7 @@ static const struct {
 	[HF_EV_RENEW] = {0, 0, SHARED, EXCLUSIVE},
 	[HF_EV_EXTEND] = {0, 0, SHARED, EXCLUSIVE},
 	[HF_EV_RELEASE] = {0, 0, SHARED | FREE | CLOSED, EXCLUSIVE | SHARED | FREE | CLOSED},
-	[HF_EV_UPGRADE] = {0, 0, EXCLUSIVE, 0},
+	[HF_EV_UPGRADE] = {0, 0, EXCLUSIVE, EXCLUSIVE},
 	[HF_EV_DOWNGRADE] = {0, 0, 0, SHARED},
 	[HF_EV_EXPIRE] = {FREE, CLOSED, SHARED, EXCLUSIVE},
 	[HF_EV_BARRIER] = {FREE, CLOSED, SHARED, EXCLUSIVE},
@@ -598,6 +598,7 @@ static hf_verdict convert(decision *d)
 	hf_record *n = d->next;
 	int from = state_of(n);
 	hf_grant *mine = NULL;
+	uint64_t token = 0;
 	size_t i;
 
 	for (i = 0; i < n->grant_count; i++)
@@ -624,12 +625,15 @@ static hf_verdict convert(decision *d)
 				hf_rules_remaining_ms(d->prev, (size_t)d->v.blocker, d->e);
 			return conclude(d, HF_HELD);
 		}
+		if (g->mode == HF_EXCLUSIVE)
+			token = larger(token, g->token);
 	}
 	mine->mode = d->req->mode;
 	if (d->req->mode == HF_EXCLUSIVE) {
 		/* Others may have shared it with greater tokens since. */
-		n->counter = larger(n->counter, d->req->least_counter) + 1;
-		mine->token = n->counter;
+		if (!token)
+			token = n->counter = larger(n->counter, d->req->least_counter) + 1;
+		mine->token = token;
 	}
 	d->kind = d->req->mode == HF_EXCLUSIVE ? HF_EV_UPGRADE : HF_EV_DOWNGRADE;
 	return commit(d, HF_OK, mine, from);

@@ -23,6 +23,7 @@
  *	S	upgrade			X
  *	X excl	reenter renew extend	X
  *	X	release			X S F C	(X, S: holds of its group remain)
+ *	X	upgrade			X	(of another hold of its group)
  *	X	downgrade		S
  *	any	expire barrier		same
  *	any	force-release		F	(all are ended first)

@@ -168,7 +168,6 @@ static void acquired(sim *s, sim_op *op)
 		.serial = ++s->serial,
 		.key = op->key,
 		.mode = want->mode,
-		.limit = want->limit,
 		.token = op->attempt->token,
 		.ttl_ms = want->ttl_ms,
 		.renewing = -1};
