@@ -10,21 +10,21 @@ void hf_observer_free(hf_observer *observer)
 	*observer = (hf_observer)HF_OBSERVER_INIT;
 }
 
-static hf_observation *find(const hf_observer *o, const char *id, uint64_t count)
+static hf_observation *find(const hf_observer *o, const char *id, uint64_t gen)
 {
 	size_t i;
 
 	for (i = 0; i < o->count; i++)
-		if (o->items[i].count == count && !strcmp(o->items[i].id, id))
+		if (o->items[i].gen == gen && !strcmp(o->items[i].id, id))
 			return &o->items[i];
 	return NULL;
 }
 
-/* Put (id, count) at place `at`, keeping since when it has been known. */
-static bool note(hf_observer *o, size_t at, const char *id, uint64_t count, int64_t now_ms)
+/* Put (id, gen) at place `at`, keeping since when it has been known. */
+static bool note(hf_observer *o, size_t at, const char *id, uint64_t gen, int64_t now_ms)
 {
-	hf_observation *known = find(o, id, count);
-	hf_observation entry = {.count = count, .since_ms = now_ms};
+	hf_observation *known = find(o, id, gen);
+	hf_observation entry = {.gen = gen, .since_ms = now_ms};
 
 	hf_copy(entry.id, sizeof(entry.id), id);
 	if (known)
