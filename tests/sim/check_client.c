@@ -253,6 +253,8 @@ static void check_plausible(sim *s, const sim_op *op)
 void sim_check_answer(sim *s, sim_op *op)
 {
 	check_plausible(s, op);
+	s->answers[op->answer]++;
+	s->regressions += op->attempt->regressed;
 	switch (op->setup.request.ask) {
 	case HF_ASK_ACQUIRE:
 		if (op->answer == HF_OK)
