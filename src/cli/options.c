@@ -271,6 +271,10 @@ static bool apply(const struct scan *scan, cli_options *out, int *exit_out)
 		if (!scan->flags[i].setting->set(&reader, scan->flags[i].value))
 			return false;
 	}
+	if (out->store && !cli_store_anchor(out)) {
+		*exit_out = hf_status_exit_code(HF_NO_MEMORY);
+		return false;
+	}
 	if (out->acquire.limit > 0 && reader.exclusive_given) {
 		cli_usage(scan->command, "--limit shares the lock, and -x does not: give one");
 		return false;
