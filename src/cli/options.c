@@ -3,6 +3,7 @@
  * applied, then the flags on top of it: so --help and a misspelt option cost
  * no look at git's configuration, and a later source wins.
  */
+#include "base/process.h"
 #include "settings.h"
 
 #include <stdio.h>
@@ -325,6 +326,9 @@ bool cli_options_read(int argc, char **argv, unsigned takes, int min_names, int 
 	out->names = scan.names;
 	out->name_count = scan.name_count;
 	out->command = scan.rest;
+	/* Its name alone: arguments may be secret, and a history is for ever. */
+	if (out->command)
+		hf_self_set_command(out->command[0]);
 	scan.names = NULL;
 	*exit_out = 0;
 	ok = true;
