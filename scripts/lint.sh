@@ -27,7 +27,10 @@ git ls-files 'src/*.c' | xargs -r -n 4 -P "$jobs" clang-tidy --quiet -p build-li
 	2>/dev/null || bad=1
 
 say "gcc -fanalyzer"
-set_up build-analyze -Dc_args=-fanalyzer
+# Left out is what gcc 12 gets wrong: structs copied whole, lists linked into others. The
+# sanitizers in `make check` look for both.
+set_up build-analyze -Dtests=disabled "-Dc_args=-fanalyzer -Wno-analyzer-malloc-leak \
+	-Wno-analyzer-use-of-uninitialized-value"
 ninja -C build-analyze -j "$jobs" --quiet || bad=1
 
 [ $bad = 0 ] && say "nothing to say"

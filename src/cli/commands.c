@@ -1,6 +1,12 @@
 #include "cli.h"
 
 static const cli_command table[] = {
+	{"run", cli_run, "NAME -- COMMAND...", "run a command under a lock",
+		"Take the lock, run the command, give the lock back. The lease is renewed while\n"
+		"the command runs; if it is lost, the command and all that it started is ended,\n"
+		"and the exit code is 80. Otherwise it is the command's own:\n"
+		"\n"
+		"    holdfast run deploy -- ./deploy.sh"},
 	{"acquire", cli_acquire, "NAME", "take a lock that outlives this command",
 		"Take the lock and leave it taken: a lease bound to no process, which nobody\n"
 		"renews. It ends by 'release', or by its ttl (default 5m). Prints its fencing\n"

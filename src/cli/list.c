@@ -98,7 +98,8 @@ static bool print_json(const struct listing *l, const hf_manager *manager)
 		json_pack("{s:s, s:o}", "store", hf_store_identity(manager), "locks", locks));
 }
 
-static bool print_table(struct listing *l)
+/* `again`: a state was printed before; an empty line stands between two. */
+static bool print_table(struct listing *l, bool again)
 {
 	hf_buf text = HF_BUF_INIT;
 	cli_table table;
@@ -108,6 +109,8 @@ static bool print_table(struct listing *l)
 	cli_lock_table_init(&table);
 	for (i = 0; i < l->count; i++)
 		cli_table_move(&table, &l->items[i].rows);
+	if (again)
+		hf_buf_addc(&text, '\n');
 	cli_table_render(&table, &text);
 	ok = cli_write(&text);
 	cli_table_clear(&table);
@@ -143,7 +146,7 @@ static int look(const cli_options *options, hf_manager *manager, uint64_t *shown
 	if (st)
 		code = cli_fail(options, st, &error);
 	else if (digest != *shown && !options->quiet &&
-		 !(options->json ? print_json(&l, manager) : print_table(&l)))
+		 !(options->json ? print_json(&l, manager) : print_table(&l, *shown != 0)))
 		code = hf_status_exit_code(HF_SYSTEM);
 	else if (l.damaged > 0 && !options->watch)
 		code = hf_status_exit_code(HF_CORRUPT);

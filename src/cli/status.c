@@ -3,8 +3,9 @@
 /* No change is missed for longer than this; a lease may also run out. */
 #define LOOK_AGAIN_MS 1000
 
-static bool print(
-	const cli_options *options, const hf_manager *manager, const hf_lock_info *info)
+/* `again`: a state was printed before; an empty line stands between two. */
+static bool print(const cli_options *options, const hf_manager *manager,
+	const hf_lock_info *info, bool again)
 {
 	hf_buf text = HF_BUF_INIT;
 	cli_table table;
@@ -22,6 +23,8 @@ static bool print(
 	}
 	cli_lock_table_init(&table);
 	cli_lock_add_rows(&table, info);
+	if (again)
+		hf_buf_addc(&text, '\n');
 	cli_table_render(&table, &text);
 	ok = cli_write(&text);
 	cli_table_clear(&table);
@@ -67,7 +70,7 @@ static int follow(const cli_options *options, hf_manager *manager)
 			return cli_fail(options, st, &error);
 		digest = cli_lock_digest(HF_HASH_INIT, info);
 		if (digest != shown)
-			ok = print(options, manager, info);
+			ok = print(options, manager, info, shown != 0);
 		shown = digest;
 		seen = info->generation;
 		wait_ms = until_next_look(info);
@@ -92,7 +95,7 @@ static int show(const cli_options *options, hf_manager *manager)
 	code = exit_code(options, info);
 	if (info->state != HF_OK)
 		cli_say("%s", info->problem);
-	if (!options->quiet && !print(options, manager, info))
+	if (!options->quiet && !print(options, manager, info, false))
 		code = hf_status_exit_code(HF_SYSTEM);
 	hf_lock_info_free(info);
 	return code;

@@ -89,8 +89,7 @@ static hf_status decode(hf_attempt *a, hf_now now)
 	a->decoded = true;
 	a->probed = false;
 	/* What was forgotten starts again above the floor: no going back. */
-	if (a->fresh && (a->snap.len ? a->record.gen : a->snap.floor) <
-				a->setup.request.least_gen)
+	if (a->fresh && (a->snap.len ? a->record.gen : a->snap.floor) < a->asked_gen)
 		a->regressed = true;
 	return HF_OK;
 }
@@ -249,13 +248,27 @@ static void explain_held(hf_attempt *a, hf_status status)
 
 static hf_step decide(hf_attempt *a, hf_now now);
 
+/* `final` is the answer as soon as nothing of ours can land any more. */
+static void give_up(hf_attempt *a, hf_status final)
+{
+	a->giving_up = true;
+	a->final = final;
+	a->final_error = a->error;
+}
+
+static hf_step say_final(hf_attempt *a)
+{
+	a->error = a->final_error; /* not what the store said since */
+	return done(a, a->final);
+}
+
 /* Say `status`, once no request of ours can land any more. */
 static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 {
 	if (a->pending && status != HF_OK && status != HF_UNKNOWN) {
 		if (!a->giving_up) {
-			a->giving_up = true;
-			a->final = status;
+			explain_held(a, status);
+			give_up(a, status);
 			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
 			a->state = ST_DECIDE;
 			return decide(a, now);
@@ -331,8 +344,12 @@ static hf_step decide(hf_attempt *a, hf_now now)
 	hf_evidence e;
 	hf_status st = decode(a, now);
 
+	if (st == HF_CORRUPT && a->pending) {
+		st = HF_UNKNOWN; /* it may be ours that cannot be read */
+		explain_held(a, st);
+	}
 	if (st)
-		return st == HF_CORRUPT && a->pending ? done(a, HF_UNKNOWN) : done(a, st);
+		return done(a, st);
 	review_pending(a);
 	e = evidence_now(a, now);
 	if (a->giving_up && a->pending) {
@@ -342,7 +359,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		/* Did the last request land after all? Only look. */
 		a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
 		if (a->verdict.status != HF_OK || a->verdict.swap)
-			return conclude(a, a->final, now);
+			return say_final(a);
 		a->token = a->verdict.token;
 		return done(a, HF_OK);
 	} else if (a->giving_up) {
@@ -392,6 +409,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
 		attempt->asked_ms = now.boot_ms;
+		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
 	case ST_DECIDE: {
 		hf_step step = decide(attempt, now);
@@ -404,6 +422,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		return HF_STEP_PROBE;
 	case ST_SWAP:
 		attempt->asked_ms = now.boot_ms;
+		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_SWAP;
 	case ST_WAIT:
 		return HF_STEP_WAIT;
@@ -495,7 +514,7 @@ void hf_attempt_on_swap(
 		a->token = a->verdict.token;
 		adopt_own_record(a);
 		if (a->giving_up)
-			done(a, a->final);
+			say_final(a);
 		else if (a->verdict.status == HF_OK)
 			done(a, HF_OK);
 		else if (a->verdict.status != HF_HELD)
@@ -527,13 +546,12 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 {
 	if (attempt->state == ST_DONE)
 		return;
+	hf_fail(&attempt->error, status, "acquire", 0, "lock '%s': waiting was cancelled",
+		attempt->setup.name);
 	if (!attempt->pending) {
-		hf_fail(&attempt->error, status, "acquire", 0,
-			"lock '%s': waiting was cancelled", attempt->setup.name);
 		done(attempt, status);
 		return;
 	}
-	attempt->giving_up = true;
-	attempt->final = status;
+	give_up(attempt, status);
 	attempt->state = ST_READ;
 }

@@ -16,6 +16,10 @@
  *
  * so one code runs blocking (driver.c), in the keeper, and in the simulator.
  *
+ * Before each hf_attempt_next() the driver may raise setup.request.least_gen
+ * and least_counter to what was learnt elsewhere: then tokens never go back for
+ * whoever shares that knowledge, even if the store does.
+ *
  * Requests of unknown fate (R4). A swap that names state E can land only over
  * E. While the last read still shows E, it may land yet ("pending"). So: read;
  * found our id - it landed; found another state - it never will; found E - ask
@@ -100,9 +104,11 @@ typedef struct hf_attempt {
 	bool sent; /* some swap of ours may have landed */
 	bool giving_up; /* pending is to be resolved, then final is said */
 	hf_status final;
+	hf_error final_error;
 	hf_etag pending_over;
 	int64_t settle_until_ms;
 	int64_t asked_ms;
+	uint64_t asked_gen; /* least_gen when the store was asked */
 	uint32_t tries;
 	hf_verdict verdict;
 	hf_rng rng;

@@ -46,6 +46,19 @@ static void probe(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 	}
 }
 
+/*
+ * The dead have been ended in the store: their liveness files have served (R8).
+ * Not before: others might have needed the proof.
+ */
+static void bury_the_dead(const hf_attempt *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->record.grant_count; i++)
+		if (a->evidence[i].dead && a->record.grants[i].process.live[0])
+			hf_liveness_bury(a->record.grants[i].process.live);
+}
+
 #define HOLDER_ENDED (-2)
 
 /*
@@ -155,6 +168,8 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 			st = hf_register_swap(
 				m, a->setup.name, &a->snap.etag, &a->change, &a->reply, &error);
 			now = hf_now_here();
+			if (!st && a->verdict.ended)
+				bury_the_dead(a);
 			hf_attempt_on_swap(a, st, &error, now);
 			break;
 		case HF_STEP_WAIT:

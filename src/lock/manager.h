@@ -52,14 +52,16 @@ struct hf_manager {
 	unsigned fork_generation;
 
 	pthread_mutex_t mutex;
-	pthread_cond_t changed; /* of `busy` and of the keeper's list */
+	pthread_cond_t changed; /* of a lease's `busy` */
 	struct hf_known known[HF_KNOWN_NAMES];
 	hf_liveness *liveness;
 	bool liveness_tried;
 	hf_lease *leases;
 	bool keeper_runs;
 	bool closing;
-	int64_t keeper_wake_ms;
+	int64_t keeper_wake_ms; /* when it will look next; 0: it is awake */
+	int keeper_timer; /* valid while keeper_runs */
+	int keeper_bell;
 	pthread_t keeper;
 };
 

@@ -57,6 +57,7 @@ void hf_record_reset(hf_record *record)
 	record->closed_ms = 0;
 	record->closed_until_ms = 0;
 	record->closed_clock = "";
+	record->closed_gen = 0;
 	record->event = blank_event;
 	record->grant_count = 0;
 	record->waiter_count = 0;
@@ -133,6 +134,7 @@ bool hf_record_copy(hf_record *to, const hf_record *from)
 	to->closed_ms = from->closed_ms;
 	to->closed_until_ms = from->closed_until_ms;
 	to->closed_clock = from->closed_clock;
+	to->closed_gen = from->closed_gen;
 	to->event = from->event;
 	return true;
 }
@@ -149,6 +151,7 @@ bool hf_record_copy(hf_record *to, const hf_record *from)
 		HF_FIELD("tok", HF_FIELD_U64, s, prefix token),            \
 		HF_FIELD("ttl", HF_FIELD_I64, s, prefix ttl_ms),           \
 		HF_FIELD("delay", HF_FIELD_I64, s, prefix lock_delay_ms),  \
+		HF_FIELD("gen", HF_FIELD_U64, s, prefix granted_gen),      \
 		HF_FIELD("ren", HF_FIELD_U64, s, prefix renewals),         \
 		HF_FIELD("at", HF_FIELD_I64, s, prefix acquired_wall_ms),  \
 		HF_FIELD("clk", HF_FIELD_TEXT, s, prefix clock),           \
@@ -198,6 +201,7 @@ static const hf_field lock_fields[] = {
 	HF_FIELD("closed", HF_FIELD_I64, hf_record, closed_ms),
 	HF_FIELD("until", HF_FIELD_I64, hf_record, closed_until_ms),
 	HF_FIELD("clk", HF_FIELD_TEXT, hf_record, closed_clock),
+	HF_FIELD("since", HF_FIELD_U64, hf_record, closed_gen),
 };
 
 /* ---- writing ---- */

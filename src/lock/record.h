@@ -52,6 +52,11 @@ typedef struct hf_grant {
 	uint64_t token;
 	int64_t ttl_ms; /* 0: until released */
 	int64_t lock_delay_ms;
+	/*
+	 * The generation that granted it. An id may be granted again when the
+	 * first grant ended before its attempt knew of it.
+	 */
+	uint64_t granted_gen;
 	uint64_t renewals;
 	int64_t acquired_wall_ms;
 	/*
@@ -110,11 +115,13 @@ typedef struct hf_record {
 	uint64_t counter; /* the last token granted */
 	/*
 	 * Lock delay: closed until then; without a clock, until it was seen
-	 * unchanged for closed_ms. 0: open.
+	 * unchanged for closed_ms. 0: open. closed_gen is the generation that
+	 * closed it and tells one closing from the next.
 	 */
 	int64_t closed_ms;
 	int64_t closed_until_ms;
 	const char *closed_clock;
+	uint64_t closed_gen;
 	hf_record_event event;
 	size_t grant_count;
 	hf_grant *grants;

@@ -19,15 +19,17 @@
  *	C shut	force			S X
  *	S share	acquire steal force	S	(another holder joins)
  *	S	reenter renew extend	S
- *	S	release			S F
+ *	S	release			S F C
  *	S	upgrade			X
  *	X excl	reenter renew extend	X
- *	X	release			X S F	(X, S: holds of its group remain)
+ *	X	release			X S F C	(X, S: holds of its group remain)
+ *	X	upgrade			X	(of another hold of its group)
  *	X	downgrade		S
  *	any	expire barrier		same
  *	any	force-release		F	(all are ended first)
  *
- * C is F with a lock delay running: the lease before ended without a release.
+ * C is F with a lock delay running: a lease ended without a release. It may
+ * begin while others share the lock; then too it lets no newcomer in.
  * The chart stands as a table in rules.c and is asserted after every step,
  * with the invariants: one group when exclusive, at most `limit` groups when
  * shared, no token above the counter, counter and gen never smaller.

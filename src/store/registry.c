@@ -43,7 +43,7 @@ static size_t module_dirs(const char *wanted, char dirs[3][480])
 		dirs[n][len] = '\0';
 		slash = strrchr(dirs[n], '/');
 		if (slash) {
-			strcpy(slash, "/modules");
+			memcpy(slash, "/modules", sizeof("/modules"));
 			n++;
 		}
 	}

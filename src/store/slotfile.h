@@ -106,8 +106,8 @@ hf_status hf_slotfile_write(hf_slotfile *file, const char *data, size_t len, hf_
 hf_status hf_slotfile_mark(hf_slotfile *file, uint8_t mark, hf_error *error);
 
 /*
- * Remove the file. Locked only. The lock stays until hf_slotfile_unlock().
- * HF_CHANGED as above.
+ * Remove the file. Locked only; only hf_slotfile_unlock() may follow. As soon
+ * as it is gone others may enter through a new file. HF_CHANGED as above.
  */
 hf_status hf_slotfile_remove(hf_slotfile *file, hf_error *error);
 

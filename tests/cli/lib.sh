@@ -9,6 +9,7 @@
 
 set -u
 holdfast=$(realpath "$1")
+source_root=$(realpath "$(dirname "$0")/../..")
 tests=0
 failed=0
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-cli.XXXXXX")

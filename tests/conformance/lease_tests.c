@@ -813,6 +813,42 @@ static void cleanup__forgets_what_is_long_free_and_tokens_still_grow(void **stat
 	hf_close(m);
 }
 
+/* R8: names used once do not pile up. Objects of git are for its own gc. */
+static void cleanup__many_names_used_once_leave_a_small_space(void **state)
+{
+	bool git = !strncmp(under_test.kind, "git", 3);
+	unsigned names = world_scaled(git ? 5000 : 100000);
+	hf_manager *m = world_open();
+	hf_cleanup_report report;
+	int64_t before;
+	hf_error error;
+	unsigned i;
+
+	(void)state;
+	assert_int_equal(hf_cleanup(m, 0, NULL, &error), HF_OK);
+	before = world_bytes();
+	for (i = 0; i < names; i++) {
+		char name[64];
+
+		snprintf(name, sizeof(name), "used/once/%u", i);
+		give_back(take(m, name, NULL));
+	}
+	if (hf_cleanup(m, 0, &report, &error))
+		fail_msg("%s", error.text);
+	assert_true(report.forgotten >= names);
+	if (git) {
+		char repo[300];
+		const char *const gc[] = {
+			"git", "-C", repo, "-c", "gc.auto=0", "gc", "-q", "--prune=now", NULL};
+
+		snprintf(repo, sizeof(repo), "%s/repo", under_test.dir);
+		world_command(gc);
+	}
+	if (under_test.processes && world_bytes() > before + 4 * 1024 * 1024)
+		fail_msg("%lld bytes after %lld", (long long)world_bytes(), (long long)before);
+	hf_close(m);
+}
+
 static int list_count(void *arg, const hf_lock_info *info)
 {
 	size_t *n = arg;
@@ -866,6 +902,7 @@ const struct CMUnitTest lease_tests[] = {
 	cmocka_unit_test(bad_input__is_refused_and_changes_nothing),
 	cmocka_unit_test(bad_input__unknown_urls_say_what_to_do),
 	cmocka_unit_test(cleanup__forgets_what_is_long_free_and_tokens_still_grow),
+	cmocka_unit_test(cleanup__many_names_used_once_leave_a_small_space),
 	cmocka_unit_test(list__shows_every_held_lock),
 };
 const size_t lease_test_count = HF_ARRAY_LEN(lease_tests);

@@ -44,6 +44,8 @@ static void path_in(char *out, size_t cap, const char *rest)
 	snprintf(out, cap, "%s/%s", under_test.dir, rest);
 }
 
+static hf_manager *anchor;
+
 void world_make(const char *kind)
 {
 	world *w = &under_test;
@@ -74,6 +76,9 @@ void world_make(const char *kind)
 	}
 	path_in(repo, sizeof(repo), "run");
 	mkdir(repo, 0700);
+	/* A space in memory lasts as long as somebody has it open. */
+	if (!w->processes)
+		anchor = world_open();
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
@@ -86,6 +91,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void world_remove(void)
 {
+	hf_close(anchor);
 	nftw(under_test.dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -172,14 +178,15 @@ void world_damage(const char *name)
 }
 
 static long file_count;
+static int64_t block_count;
 
 static int count_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)path;
-	(void)st;
 	(void)type;
 	(void)ftw;
 	file_count++;
+	block_count += st->st_blocks;
 	return 0;
 }
 
@@ -193,6 +200,13 @@ long world_files(void)
 	file_count = 0;
 	nftw(path, count_one, 16, FTW_PHYS);
 	return file_count;
+}
+
+int64_t world_bytes(void)
+{
+	block_count = 0;
+	(void)world_files();
+	return block_count * 512;
 }
 
 int world_descriptors(void)

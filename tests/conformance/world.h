@@ -49,6 +49,8 @@ void world_register_close(register_under_test *r);
 void world_damage(const char *name);
 /* Files and folders below the store's place; -1: it has none. */
 long world_files(void);
+/* What they take on the disk. */
+int64_t world_bytes(void);
 /* Open descriptors of this process. */
 int world_descriptors(void);
 

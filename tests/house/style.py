@@ -8,7 +8,8 @@ import sys
 
 from tap import TOP, main, read, rule, run, tracked
 
-LONGEST = 600
+# Tests are lists of cases: they may be longer, but not much.
+LONGEST = {"tests/": 900, "": 600}
 MACHINE = re.compile(r"(?<![\w.])/(?:work|root|home|Users|mnt)/[\w.-]+")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX)\b")
 BINARY = (".png", ".gz", ".bin", ".zst")
@@ -26,10 +27,15 @@ def formatted():
     return names if names or code == 0 else [said]
 
 
-@rule(f"no source file is longer than {LONGEST} lines")
+@rule("no source file is longer than 600 lines, no test than 900")
 def short():
-    lengths = [(n, read(n).count("\n")) for n in tracked(".c", ".h", ".py", ".sh")]
-    return [f"{n}: {length} lines; which second idea moved in?" for n, length in lengths if length > LONGEST]
+    violations = []
+    for name in tracked(".c", ".h", ".py", ".sh"):
+        length = read(name).count("\n")
+        limit = next(most for folder, most in LONGEST.items() if name.startswith(folder))
+        if length > limit:
+            violations.append(f"{name}: {length} lines; which second idea moved in?")
+    return violations
 
 
 @rule("no file names a path or host of somebody's machine")
@@ -57,15 +63,17 @@ def finished():
     ]
 
 
-@rule("scripts pass the shell's own syntax check and are executable")
+@rule("scripts pass their shell's syntax check, and are executable unless they are sourced")
 def scripts_are_sound():
     violations = []
     for name in tracked(".sh") + [".ci/run"]:
-        shell = read(name).splitlines()[0].split("/")[-1].split()[-1]
+        first = read(name).split("\n", 1)[0]
+        sourced = not first.startswith("#!")
+        shell = "bash" if sourced or first.endswith("bash") else "sh"
         code, said = run([shell, "-n", name])
         if code != 0:
             violations.append(f"{name}: {said}")
-        if not os.access(os.path.join(TOP, name), os.X_OK):
+        if not sourced and not os.access(os.path.join(TOP, name), os.X_OK):
             violations.append(f"{name}: not executable")
     return violations
 

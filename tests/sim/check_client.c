@@ -55,7 +55,7 @@ static void check_two(sim *s, const sim_lease *a, const sim_lease *b)
 		sim_fail(s, "%s and %s are in at once", a->id, b->id);
 }
 
-static void check_limit(sim *s, const sim_lease *const *in, size_t n)
+static void check_limit(sim *s, uint32_t limit, const sim_lease *const *in, size_t n)
 {
 	size_t groups = 0;
 	size_t i;
@@ -66,13 +66,14 @@ static void check_limit(sim *s, const sim_lease *const *in, size_t n)
 			;
 		groups += j == i;
 	}
-	if (n && in[0]->limit && groups > in[0]->limit)
-		sim_fail(s, "%zu are in at once where the limit is %u", groups, in[0]->limit);
+	if (limit && groups > limit)
+		sim_fail(s, "%zu are in at once where the limit is %u", groups, limit);
 }
 
 static void check_key(sim *s, int key)
 {
 	const sim_lease *in[SIM_CLIENTS * SIM_LEASES];
+	const hf_record *r = &s->truth[key].record;
 	size_t n = 0;
 	size_t i;
 	int c;
@@ -89,7 +90,7 @@ static void check_key(sim *s, int key)
 				check_two(s, in[i], lease);
 			in[n++] = lease;
 		}
-	check_limit(s, in, n);
+	check_limit(s, r->grant_count ? r->grants[0].limit : 0, in, n);
 }
 
 void sim_check_trust(sim *s)
@@ -133,7 +134,7 @@ static void check_acquired(sim *s, const sim_op *op)
 		sim_fail(s, "op%d is told that it got token %llu, and was granted %llu",
 			op->index, (unsigned long long)op->attempt->token,
 			(unsigned long long)op->granted_token);
-	if (base <= 0 || sim_true_ms(s, op->client, base) < op->started_at ||
+	if (base <= 0 || sim_true_ms(s, op->client, base) < op->started_at - 2 ||
 		sim_true_ms(s, op->client, base) > op->granted_by + 1)
 		sim_fail(s, "op%d may trust from %lld, its request was sent at %lld", op->index,
 			(long long)sim_true_ms(s, op->client, base), (long long)op->granted_by);
@@ -141,11 +142,13 @@ static void check_acquired(sim *s, const sim_op *op)
 
 static void check_not_acquired(sim *s, const sim_op *op)
 {
-	const sim_truth *t = &s->truth[op->key];
+	sim_truth *t = &s->truth[op->key];
+	const hf_grant *g = sim_find_grant(&t->record, op->id);
 
 	if (t->went_back)
 		return;
-	if (sim_find_grant(&t->record, op->id))
+	/* One that has expired already, and was not swept yet, is none. */
+	if (g && (!g->ttl_ms || s->now < sim_fact_of(&t->facts, g->id)->asked_at + g->ttl_ms))
 		sim_fail(s, "op%d is told '%s', and its grant stands", op->index,
 			hf_status_name(op->answer));
 	if (op->answer == HF_HELD && !t->taken && t->taken_until < op->started_at)
@@ -165,7 +168,7 @@ static void check_renewal(sim *s, const sim_op *op)
 	if (op->answer == HF_OK && g->renewals < want)
 		sim_fail(s, "op%d is told of renewal %llu, the store has %llu", op->index,
 			(unsigned long long)want, (unsigned long long)g->renewals);
-	if (op->answer == HF_OK && base > sim_fact_of(&t->facts, g->id)->asked_at + 1)
+	if (op->answer == HF_OK && base > sim_fact_of(&t->facts, g->id)->asked_at + 2)
 		sim_fail(s, "op%d may trust from %lld, after its request was sent", op->index,
 			(long long)base);
 	if (op->answer == HF_LOST || op->answer == HF_NOT_OWNER)
@@ -202,8 +205,8 @@ static void check_convert(sim *s, const sim_op *op)
 
 	if (!g || t->went_back)
 		return;
-	if ((op->answer == HF_OK) != (g->mode == op->setup.request.mode) &&
-		op->answer != HF_UNKNOWN && op->answer != HF_INVALID)
+	if (op->answer == HF_OK ? g->mode != op->setup.request.mode
+				: op->converted && op->answer != HF_UNKNOWN)
 		sim_fail(s, "op%d is told '%s' of a conversion, and the store says otherwise",
 			op->index, hf_status_name(op->answer));
 	if (op->answer == HF_OK && g->token != op->attempt->token)

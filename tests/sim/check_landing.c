@@ -14,14 +14,10 @@ typedef struct landing {
 	const hf_record *new;
 } landing;
 
-/* What clocks that differ in rate, and answers that were slow, may amount to. */
+/* What clocks that differ in rate may amount to. */
 static int64_t slack_ms(const sim *s, int64_t span_ms)
 {
-	int64_t slack = span_ms * 3 / 100 + 3;
-
-	if (s->plan.medium == SIM_HOST_CLOCK)
-		return 0;
-	return s->plan.medium == SIM_STORE_CLOCK ? slack + s->plan.timeout_ms : slack;
+	return s->plan.medium == SIM_HOST_CLOCK ? 0 : span_ms * 3 / 100 + 3;
 }
 
 static bool named(const landing *l, const hf_grant *g)
@@ -178,10 +174,11 @@ static void check_came(landing *l, const hf_grant *g, const hf_record_event *e)
 	op->granted = true;
 	op->granted_at = s->now;
 	op->granted_by = l->m->sent_at;
+	op->granted_above = l->m->last_token;
 	op->granted_token = g->token;
 	fact = sim_fact_add(s, &l->t->facts, g->id);
 	fact->came_at = s->now;
-	fact->asked_at = l->m->sent_at;
+	fact->asked_at = l->m->from;
 	s->grants++;
 }
 
@@ -197,12 +194,28 @@ static bool same_terms(const hf_grant *a, const hf_grant *b)
 	       a->process.start == b->process.start;
 }
 
+/* The token of an exclusive hold of the same group. */
+static uint64_t exclusive_beside(const landing *l, const hf_grant *g)
+{
+	size_t i;
+
+	for (i = 0; i < l->old->grant_count; i++) {
+		const hf_grant *other = &l->old->grants[i];
+
+		if (other->mode == HF_EXCLUSIVE && !strcmp(other->group, g->group))
+			return other->token;
+	}
+	return 0;
+}
+
 static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
 {
 	sim *s = l->s;
 	bool renewed = l->asked->ask == HF_ASK_RENEW && named(l, is);
 	bool converted = l->asked->ask == HF_ASK_CONVERT && named(l, is);
 	bool upgraded = converted && was->mode == HF_SHARED && is->mode == HF_EXCLUSIVE;
+	uint64_t beside = upgraded ? exclusive_beside(l, is) : 0;
+	bool good = is->token == was->token;
 
 	if (!same_terms(was, is))
 		sim_fail(s, "op%d changed the terms of %s", l->op->index, is->id);
@@ -211,11 +224,15 @@ static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
 		if (!renewed || is->renewals <= was->renewals)
 			sim_fail(s, "op%d renewed %s and was asked for another", l->op->index,
 				is->id);
-		sim_fact_of(&l->t->facts, is->id)->asked_at = l->m->sent_at;
+		sim_fact_of(&l->t->facts, is->id)->asked_at = l->m->from;
 	}
 	if (is->mode != was->mode && (!converted || is->mode != l->asked->mode))
 		sim_fail(s, "op%d converted %s unasked", l->op->index, is->id);
-	if (upgraded ? is->token <= l->t->greatest_token : is->token != was->token)
+	if (is->mode != was->mode)
+		s->ops[l->op->index]->converted = true;
+	if (upgraded)
+		good = beside ? is->token == beside : is->token > l->t->greatest_token;
+	if (!good)
 		sim_fail(s, "op%d gave %s token %llu for %llu", l->op->index, is->id,
 			(unsigned long long)is->token, (unsigned long long)was->token);
 }
@@ -328,9 +345,9 @@ void sim_check_landing(sim *s, const sim_message *m)
 	if (m->line && (!hf_copy(text, sizeof(text), m->line) || !hf_event_decode(text, &e)))
 		sim_fail(s, "op%d wrote an event that cannot be read: %s", op->index, m->line);
 	check_progress(&l);
-	if (e.kind == HF_EV_FORCE || e.kind == HF_EV_FORCE_RELEASE)
-		t->closed_until = 0;
 	check_each(&l, &e);
+	if (e.kind == HF_EV_FORCE || e.kind == HF_EV_FORCE_RELEASE)
+		t->closed_until = 0; /* force opens what is closed, too */
 	check_holders(&l);
 	check_event(&l, &e);
 	was = t->record;

@@ -155,18 +155,19 @@ static void acquired(sim *s, sim_op *op)
 	int64_t hold = sim_between(s, 1, sim_chance(s, 700) ? 150 : 900);
 
 	if (strcmp(want->group, want->id) == 0) {
-		if (op->attempt->token <= c->last_token[op->key])
+		/* Also by a store that went back behind it. */
+		if (op->attempt->token <= op->granted_above)
 			sim_fail(s, "c%d was given token %llu after %llu", op->client,
 				(unsigned long long)op->attempt->token,
-				(unsigned long long)c->last_token[op->key]);
-		c->last_token[op->key] = op->attempt->token;
+				(unsigned long long)op->granted_above);
+		if (op->attempt->token > c->last_token[op->key])
+			c->last_token[op->key] = op->attempt->token;
 	}
 	*lease = (sim_lease){.held = true,
 		.detached = op->detached,
 		.serial = ++s->serial,
 		.key = op->key,
 		.mode = want->mode,
-		.limit = want->limit,
 		.token = op->attempt->token,
 		.ttl_ms = want->ttl_ms,
 		.renewing = -1};
@@ -255,11 +256,11 @@ static void renewed(sim *s, sim_op *op)
 	}
 }
 
-static void release(sim *s, int client, int *slot, sim_lease *lease)
+/* Takes no slot: whoever waits for what it holds itself may still let go. */
+static void release(sim *s, int client, sim_lease *lease)
 {
 	sim_op *op = about(s, client, lease, HF_ASK_RELEASE);
 
-	*slot = op->index;
 	lease->releasing = true;
 	op->setup.wait_ms = sim_between(s, 0, 300);
 	sim_trace(s, "c%d op%d releases %s", client, op->index, lease->id);
@@ -310,14 +311,13 @@ void sim_client_leave(sim *s, int client, unsigned index, unsigned serial)
 {
 	sim_client *c = &s->clients[client];
 	sim_lease *lease = &c->leases[index];
-	int *slot = free_slot(c);
 
 	if (!c->alive || !lease->held || lease->serial != serial || lease->releasing)
 		return;
 	drop_lapsed(s, client);
 	if (!lease->held)
 		return;
-	if (!slot || busy(s, c, lease)) {
+	if (busy(s, c, lease)) {
 		sim_schedule(s, s->now + 15, SIM_EV_LEAVE, client, index, serial);
 		return;
 	}
@@ -327,7 +327,7 @@ void sim_client_leave(sim *s, int client, unsigned index, unsigned serial)
 		lease->held = false;
 		return;
 	}
-	release(s, client, slot, lease);
+	release(s, client, lease);
 }
 
 /* ---- what is done to others ---- */

@@ -33,8 +33,6 @@ sim_op *sim_op_new(sim *s, int client, int key)
 	setup->request.grant.process.host = "sim";
 	setup->request.grant.process.pid = client + 1;
 	setup->request.grant.process.start = c->life;
-	setup->request.least_gen = c->known_gen[key];
-	setup->request.least_counter = c->known_counter[key];
 	setup->wait_ms = 0;
 	setup->settle_ms = 800;
 	setup->poll_ms = 50;
@@ -68,6 +66,16 @@ static void probe(sim *s, sim_op *op)
 	}
 }
 
+/* What other attempts of this client have learnt since counts for this one. */
+static void tell_known(sim *s, sim_op *op)
+{
+	const sim_client *c = &s->clients[op->client];
+	hf_request *request = &op->attempt->setup.request;
+
+	request->least_gen = c->known_gen[op->key];
+	request->least_counter = c->known_counter[op->key];
+}
+
 static void remember(sim *s, const sim_op *op, const hf_record *r)
 {
 	sim_client *c = &s->clients[op->client];
@@ -95,8 +103,10 @@ static void run(sim *s, sim_op *op)
 	hf_attempt *a = op->attempt;
 
 	for (;;) {
-		hf_step step = hf_attempt_next(a, now_of(s, op));
+		hf_step step;
 
+		tell_known(s, op);
+		step = hf_attempt_next(a, now_of(s, op));
 		if (sim_defect(s, SIM_SILENT_REGRESS))
 			a->regressed = false;
 		if (a->decoded)
@@ -149,15 +159,15 @@ void sim_op_drop(sim *s, sim_op *op)
 static void note_regress(sim *s, sim_op *op, const hf_snapshot *snap)
 {
 	hf_record r;
-	uint64_t gen = snap->floor;
+	uint64_t least = op->attempt->asked_gen;
 
 	if (!s->restored)
 		return;
 	hf_record_init(&r);
 	if (!snap->len)
-		op->saw_regress |= gen < op->setup.request.least_gen;
+		op->saw_regress |= snap->floor < least;
 	else if (!hf_record_decode(&r, snap->data, snap->len, NULL, NULL))
-		op->saw_regress |= r.gen < op->setup.request.least_gen;
+		op->saw_regress |= r.gen < least;
 	hf_record_free(&r);
 }
 

@@ -77,7 +77,6 @@ typedef struct sim_lease {
 	char owner[16];
 	char fingerprint[16];
 	hf_mode mode;
-	uint32_t limit;
 	uint64_t token;
 	uint64_t renewals;
 	int64_t ttl_ms;
@@ -128,6 +127,8 @@ typedef struct sim_op {
 	int64_t granted_at;
 	int64_t granted_by; /* when that swap had been sent */
 	uint64_t granted_token;
+	uint64_t granted_above; /* the last token its client had when it asked */
+	bool converted; /* truth: a swap of it that converts has landed */
 	bool saw_regress;
 } sim_op;
 
@@ -135,6 +136,8 @@ typedef struct sim_message {
 	bool swap;
 	int op;
 	int64_t sent_at;
+	int64_t from; /* the moment that the deadline in it counts from */
+	uint64_t last_token; /* that its client had been given */
 	bool settled; /* the client has been told something */
 	hf_etag expected;
 	char *data;
@@ -172,7 +175,7 @@ typedef struct sim_fact {
 	uint64_t token;
 	hf_mode mode;
 	int64_t came_at;
-	int64_t asked_at; /* when its last renewal was sent */
+	int64_t asked_at; /* the moment that its deadline counts from */
 } sim_fact;
 
 typedef struct sim_facts {

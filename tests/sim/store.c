@@ -109,7 +109,11 @@ static uint32_t new_message(sim *s, sim_op *op, bool swap)
 	}
 	m = &s->messages[s->message_count];
 	*m = (sim_message){.swap = swap, .op = op->index, .sent_at = s->now};
+	m->from = s->now;
+	if (s->plan.medium == SIM_STORE_CLOCK) /* when the store may have told its time */
+		m->from -= a->snap.told_ms - a->snap.asked_ms;
 	if (swap) {
+		m->last_token = s->clients[op->client].last_token[op->key];
 		m->expected = a->snap.etag;
 		m->data = copy_bytes(a->change.data, a->change.len);
 		m->len = a->change.len;
