@@ -3,6 +3,7 @@
  *
  *	object	a new file of some 200 bytes under a temporary name, renamed
  *	move	a new file of 41 bytes, renamed over an existing one
+ *	exchange	the same, exchanged with it, and the old one unlinked
  *	create	a new file of 41 bytes, renamed to a new name, and unlinked
  *
  * No hashing, no deflating, no locking, no reading: nothing that keeps git's
@@ -43,6 +44,15 @@ static void move(long i)
 	must(!rename("moved.lock", "moved"), "a ref can be moved");
 }
 
+static void exchange(long i)
+{
+	(void)i;
+	write_file("moved.lock", 41);
+	must(!renameat2(AT_FDCWD, "moved.lock", AT_FDCWD, "moved", RENAME_EXCHANGE) &&
+			!unlink("moved.lock"),
+		"a ref can be exchanged");
+}
+
 static void create(long i)
 {
 	(void)i;
@@ -76,6 +86,7 @@ int main(int argc, char **argv)
 	}
 	measure("object", object, count);
 	measure("move", move, count);
+	measure("exchange", exchange, count);
 	measure("create", create, count);
 	printf("\n");
 	return 0;
