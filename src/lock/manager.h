@@ -132,6 +132,8 @@ typedef struct hf_drive {
  * it wants to wait (then HF_STEP_WAIT comes back).
  */
 hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive, bool nowait);
+/* Now, without waiting; false for -1. */
+bool hf_fd_readable(int fd);
 /* All of it: recall, drive, remember; the answer. */
 hf_status hf_drive_attempt(
 	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_error *error);
