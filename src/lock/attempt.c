@@ -50,16 +50,37 @@ static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
 	memset(from, 0, sizeof(*from));
 	a->fresh = fresh;
 	a->decoded = false;
+	a->written = false;
 	a->state = ST_DECIDE;
 }
 
-void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known)
+void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *record)
 {
-	if (known->etag.len)
-		take_snapshot(attempt, known, false);
+	if (!known->etag.len)
+		return;
+	take_snapshot(attempt, known, false);
+	if (record) {
+		hf_record_free(&attempt->next);
+		attempt->next = *record;
+		hf_record_init(record);
+		attempt->written = true;
+	}
 }
 
 /* ---- deciding ---- */
+
+/* snap into record; what we wrote ourselves need not be read back. */
+static hf_status decode_snapshot(hf_attempt *a)
+{
+	hf_record old = a->record;
+
+	if (!a->written)
+		return hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
+	a->record = a->next;
+	a->next = old;
+	a->written = false;
+	return HF_OK;
+}
 
 /* The record of snap, and evidence of the right length with nothing known. */
 static hf_status decode(hf_attempt *a, hf_now now)
@@ -69,7 +90,7 @@ static hf_status decode(hf_attempt *a, hf_now now)
 
 	if (a->decoded)
 		return HF_OK;
-	st = hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
+	st = decode_snapshot(a);
 	if (st)
 		return st;
 	n = a->record.grant_count;
@@ -408,6 +429,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 	case ST_READ:
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
+		attempt->written = false;
 		attempt->asked_ms = now.boot_ms;
 		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
@@ -488,9 +510,10 @@ void hf_attempt_on_probe(hf_attempt *attempt)
 static void adopt_own_record(hf_attempt *a)
 {
 	hf_snapshot mine = a->reply;
+	bool as_sent = !mine.data;
 
 	memset(&a->reply, 0, sizeof(a->reply));
-	if (!mine.data) {
+	if (as_sent) {
 		mine.data = a->out.data;
 		mine.len = a->out.len;
 		a->out = (hf_buf)HF_BUF_INIT;
@@ -498,6 +521,7 @@ static void adopt_own_record(hf_attempt *a)
 	free(mine.foreign);
 	mine.foreign = NULL;
 	take_snapshot(a, &mine, true);
+	a->written = as_sent && hf_record_own(&a->next);
 }
 
 void hf_attempt_on_swap(

@@ -113,6 +113,7 @@ typedef struct hf_attempt {
 	hf_verdict verdict;
 	hf_rng rng;
 	hf_record next;
+	bool written; /* next is what snap holds, and owns its strings */
 	hf_buf scratch;
 	hf_buf out;
 	hf_buf line;
@@ -128,9 +129,10 @@ void hf_attempt_free(hf_attempt *attempt);
 
 /*
  * Begin from a state known from before instead of a read; takes its memory.
+ * `record` (NULL: not at hand) is that state decoded, owning its strings.
  * Only an answer that a swap confirms is given on it: all else is read first.
  */
-void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known);
+void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *record);
 
 hf_step hf_attempt_next(hf_attempt *attempt, hf_now now);
 /* `error` may be NULL; it is what the store said when status is not OK. */

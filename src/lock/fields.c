@@ -254,3 +254,39 @@ bool hf_fields_read(char *line, const hf_field *fields, size_t count, void *obje
 	}
 	return true;
 }
+
+/* ---- where texts are kept ---- */
+
+size_t hf_fields_text_size(const hf_field *fields, size_t count, const void *object)
+{
+	size_t size = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		const void *at = (const char *)object + fields[i].offset;
+
+		if (fields[i].type == HF_FIELD_TEXT && **(const char *const *)at)
+			size += strlen(*(const char *const *)at) + 1;
+	}
+	return size;
+}
+
+char *hf_fields_move_texts(const hf_field *fields, size_t count, void *object, char *to)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		void *at = (char *)object + fields[i].offset;
+		const char **text = at;
+		size_t n;
+
+		if (fields[i].type != HF_FIELD_TEXT)
+			continue;
+		n = strlen(*text);
+		if (n > 0)
+			memcpy(to, *text, n + 1);
+		*text = n > 0 ? to : "";
+		to += n > 0 ? n + 1 : 0;
+	}
+	return to;
+}

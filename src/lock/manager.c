@@ -114,6 +114,7 @@ void hf_close(hf_manager *manager)
 	for (i = 0; i < HF_KNOWN_NAMES; i++) {
 		free(manager->known[i].name);
 		hf_snapshot_clear(&manager->known[i].snapshot);
+		hf_record_free(&manager->known[i].record);
 	}
 	pthread_mutex_destroy(&manager->mutex);
 	pthread_cond_destroy(&manager->changed);
@@ -174,7 +175,9 @@ static struct hf_known *place_of(hf_manager *m, const char *name)
 void hf_manager_recall(hf_manager *m, hf_attempt *attempt)
 {
 	struct hf_known *known = place_of(m, attempt->setup.name);
+	bool has_record = false;
 	hf_snapshot snapshot;
+	hf_record record;
 
 	memset(&snapshot, 0, sizeof(snapshot));
 	pthread_mutex_lock(&m->mutex);
@@ -183,9 +186,13 @@ void hf_manager_recall(hf_manager *m, hf_attempt *attempt)
 		attempt->setup.request.least_counter = known->counter;
 		snapshot = known->snapshot;
 		memset(&known->snapshot, 0, sizeof(known->snapshot));
+		has_record = known->has_record;
+		record = known->record;
+		memset(&known->record, 0, sizeof(known->record));
+		known->has_record = false;
 	}
 	pthread_mutex_unlock(&m->mutex);
-	hf_attempt_start_from(attempt, &snapshot);
+	hf_attempt_start_from(attempt, &snapshot, has_record ? &record : NULL);
 }
 
 void hf_manager_remember(hf_manager *m, hf_attempt *attempt)
@@ -216,6 +223,13 @@ void hf_manager_remember(hf_manager *m, hf_attempt *attempt)
 	hf_snapshot_clear(&known->snapshot);
 	known->snapshot = attempt->snap;
 	memset(&attempt->snap, 0, sizeof(attempt->snap));
+	hf_record_free(&known->record);
+	known->has_record = attempt->written;
+	if (attempt->written) {
+		known->record = attempt->next;
+		hf_record_init(&attempt->next);
+		attempt->written = false;
+	}
 	pthread_mutex_unlock(&m->mutex);
 }
 

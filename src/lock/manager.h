@@ -35,6 +35,8 @@
 struct hf_known {
 	char *name;
 	hf_snapshot snapshot; /* etag.len 0: none */
+	hf_record record; /* the snapshot, decoded, if has_record */
+	bool has_record;
 	uint64_t gen; /* the greatest seen: a store that goes back is told */
 	uint64_t counter;
 };
