@@ -29,6 +29,7 @@ struct run {
 	signals signals;
 	watchdog dog;
 	bool lost;
+	bool hung_up; /* our terminal is gone */
 	bool resting; /* the command has ended, others of its tree have not */
 	int ended_by; /* the signal that told us to end those; 0: none */
 	int terminal_signal; /* the last one of SIGINT and SIGQUIT; 0: none */
@@ -134,6 +135,7 @@ static void on_signal(struct run *r, signals_one one)
 	default:
 		break;
 	}
+	r->hung_up |= one.hung_up;
 	if (r->resting && (one.number == SIGINT || one.number == SIGTERM ||
 				  one.number == SIGHUP || one.number == SIGQUIT)) {
 		r->ended_by = one.number;
@@ -173,11 +175,14 @@ static bool on_event(struct run *r)
 		case WATCHDOG_STOPPED:
 			look_at_lease(r);
 			/* Our caller is to see that the job has stopped. */
-			signals_stop_self(number);
+			signals_stop_self(&r->signals, number, watchdog_command_group(&r->dog));
 			break;
 		case WATCHDOG_RESTS:
 			r->resting = true;
-			if (!r->options.quiet)
+			/* Without us they would be told of it when we end. */
+			if (r->hung_up)
+				watchdog_order(&r->dog, WATCHDOG_END_REST, 0);
+			else if (!r->options.quiet)
 				cli_say("the command has ended and left processes running: "
 					"lock '%s' is kept until they end",
 					r->name);

@@ -67,20 +67,22 @@ bool signals_running(signals *s)
 signals_one signals_next(signals *s)
 {
 	struct signalfd_siginfo info;
-	signals_one one = {0, false};
+	signals_one one = {.number = 0};
 
 	if (s->fd < 0 || read(s->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return one;
 	one.number = (int)info.ssi_signo;
 	one.from_terminal = info.ssi_code == SI_KERNEL;
-	/* Hanging up is told to the session's leader, not to the group. */
-	if (one.number == SIGHUP && getsid(0) == getpid())
+	if (one.from_terminal && one.number == SIGHUP && getsid(0) == getpid()) {
 		one.from_terminal = false;
+		one.hung_up = true;
+	}
 	return one;
 }
 
-void signals_stop_self(int number)
+void signals_stop_self(const signals *s, int number, pid_t command_group)
 {
+	bool had_terminal = s->terminal >= 0 && tcgetpgrp(s->terminal) == command_group;
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -88,6 +90,8 @@ void signals_stop_self(int number)
 	raise(number);
 	sigprocmask(SIG_UNBLOCK, &set, NULL);
 	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (had_terminal && tcgetpgrp(s->terminal) == getpgrp())
+		tcsetpgrp(s->terminal, command_group);
 }
 
 void signals_die_of(int number)

@@ -37,6 +37,7 @@ typedef struct signals {
 typedef struct signals_one {
 	int number;
 	bool from_terminal; /* the command has it already */
+	bool hung_up; /* the terminal is gone, and only we, its leader, are told */
 } signals_one;
 
 /* False: errno says why. */
@@ -48,8 +49,10 @@ signals_one signals_next(signals *s);
 /*
  * Stop this process by `number`, as the command was; returns when continued.
  * A process group that nobody controls is not stopped (nor is SIGCONT sent).
+ * If the command's own group had the terminal (a shell that suspended itself)
+ * and we get it, it is given back.
  */
-void signals_stop_self(int number);
+void signals_stop_self(const signals *s, int number, pid_t command_group);
 
 /* Die of `number`, for a caller that looks at how we ended. May return. */
 void signals_die_of(int number);

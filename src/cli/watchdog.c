@@ -72,6 +72,11 @@ watchdog_event_kind watchdog_next_event(watchdog *dog, int *signal_out)
 	return (watchdog_event_kind)m.kind;
 }
 
+pid_t watchdog_command_group(const watchdog *dog)
+{
+	return dog->page->command_group;
+}
+
 void watchdog_wake(watchdog *dog)
 {
 	siginfo_t info = {.si_pid = 0};

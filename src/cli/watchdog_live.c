@@ -264,8 +264,10 @@ static void look_at_command(struct dog *dog)
 	if (!dog->tree.leader_news)
 		return;
 	dog->tree.leader_news = false;
-	if (WIFSTOPPED(status) && !dog->ending)
-		tell(dog, WATCHDOG_STOPPED, WSTOPSIG(status));
+	if (!WIFSTOPPED(status) || dog->ending)
+		return;
+	dog->page->command_group = getpgid(dog->tree.leader);
+	tell(dog, WATCHDOG_STOPPED, WSTOPSIG(status));
 }
 
 /* Does not return when nothing is left to watch. */

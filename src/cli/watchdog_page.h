@@ -10,6 +10,7 @@
 /* In memory that both map. The wrapper writes the deadline, all else it reads. */
 struct watchdog_page {
 	_Atomic int64_t deadline_ms;
+	_Atomic pid_t command_group; /* when it was last stopped */
 	_Atomic bool finished; /* last of all: the rest is whole */
 	watchdog_outcome outcome;
 };

@@ -545,6 +545,8 @@ void hf_attempt_on_swap(
 			conclude(a, a->verdict.status, now);
 		return;
 	case HF_CHANGED:
+		if (!a->pending)
+			a->base_ms = 0; /* what is found now is not ours */
 		take_snapshot(a, &a->reply, true);
 		return;
 	case HF_UNKNOWN:
@@ -556,6 +558,8 @@ void hf_attempt_on_swap(
 		unreachable(a, status, error, now);
 		return;
 	default:
+		if (!a->pending)
+			a->base_ms = 0;
 		unreachable(a, status, error, now);
 		return;
 	}

@@ -88,7 +88,10 @@ typedef struct hf_attempt {
 	/* ---- the answer ---- */
 	hf_status status;
 	uint64_t token;
-	/* Measured from here the grant may be trusted for its ttl. */
+	/*
+	 * Measured from here the grant may be trusted for its ttl. 0: nothing
+	 * may be trusted, it was no request of this attempt that got it.
+	 */
 	int64_t base_ms;
 	size_t ended; /* grants that this ended, of others */
 	bool regressed; /* the store went back behind what we knew */

@@ -27,6 +27,11 @@ void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 	lease->due_ms = lease->renews ? base_ms + ttl_ms / 3 : INT64_MAX;
 }
 
+uint64_t hf_lease_next_renewal(hf_lease *lease)
+{
+	return ++lease->renewals;
+}
+
 void hf_lease_destroy(hf_lease *lease)
 {
 	if (lease->renewal) {
@@ -209,15 +214,15 @@ hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 			"the ttl must be 0 (as it was) or 100 ms to 365 days");
 	hf_lease_seize(lease);
 	setup = setup_for(lease, HF_ASK_RENEW);
-	setup.request.renewals = lease->renewals + 1;
+	setup.request.renewals = hf_lease_next_renewal(lease);
 	setup.request.ttl_ms = ttl_ms;
 	hf_attempt_init(&attempt, &setup, hf_now_here());
 	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
 	if (!st) {
-		lease->renewals++;
 		if (ttl_ms)
 			lease->ttl_ms = ttl_ms;
-		hf_lease_trust(lease, attempt.base_ms);
+		if (attempt.base_ms)
+			hf_lease_trust(lease, attempt.base_ms);
 	}
 	hf_attempt_free(&attempt);
 	hf_lease_let_go(lease);

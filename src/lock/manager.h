@@ -142,6 +142,12 @@ hf_status hf_drive_attempt(
 
 /* Trust the lease for its ttl from base_ms on. */
 void hf_lease_trust(hf_lease *lease, int64_t base_ms);
+/*
+ * The count that the next renewal asks for. Never one twice: a late request of
+ * an earlier attempt must not be taken for that of a later one, from which
+ * trust is measured. The lease is seized.
+ */
+uint64_t hf_lease_next_renewal(hf_lease *lease);
 /* Lost: wake the descriptor, call back. Once. Without the mutex. */
 void hf_lease_tell_lost(hf_lease *lease);
 void hf_lease_destroy(hf_lease *lease);

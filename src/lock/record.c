@@ -151,8 +151,8 @@ bool hf_record_copy(hf_record *to, const hf_record *from)
 		HF_FIELD("tok", HF_FIELD_U64, s, prefix token),            \
 		HF_FIELD("ttl", HF_FIELD_I64, s, prefix ttl_ms),           \
 		HF_FIELD("delay", HF_FIELD_I64, s, prefix lock_delay_ms),  \
-		HF_FIELD("gen", HF_FIELD_U64, s, prefix granted_gen),      \
 		HF_FIELD("ren", HF_FIELD_U64, s, prefix renewals),         \
+		HF_FIELD("gen", HF_FIELD_U64, s, prefix gen),              \
 		HF_FIELD("at", HF_FIELD_I64, s, prefix acquired_wall_ms),  \
 		HF_FIELD("clk", HF_FIELD_TEXT, s, prefix clock),           \
 		HF_FIELD("dl", HF_FIELD_I64, s, prefix deadline_ms),       \

@@ -52,12 +52,13 @@ typedef struct hf_grant {
 	uint64_t token;
 	int64_t ttl_ms; /* 0: until released */
 	int64_t lock_delay_ms;
-	/*
-	 * The generation that granted it. An id may be granted again when the
-	 * first grant ended before its attempt knew of it.
-	 */
-	uint64_t granted_gen;
 	uint64_t renewals;
+	/*
+	 * The generation that granted or last renewed it: never the same for
+	 * two states of it, also where an id is granted anew because its first
+	 * grant ended before its attempt knew of it.
+	 */
+	uint64_t gen;
 	int64_t acquired_wall_ms;
 	/*
 	 * When it expires, on the clock of domain `clock`. "" : no clock was

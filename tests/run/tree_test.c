@@ -292,7 +292,7 @@ static void tree__keeps_the_status_of_its_leader(void **state)
 
 static void *start_helper(void *arg)
 {
-	*(pid_t *)arg = grow(beat_for_ever);
+	*(_Atomic pid_t *)arg = grow(beat_for_ever);
 	while (board->ready < 5)
 		usleep(1000);
 	return NULL;
@@ -302,7 +302,7 @@ static void tree__spares_the_helpers_of_the_root(void **state)
 {
 	pthread_t thread;
 	pid_t before = grow(beat_for_ever);
-	pid_t beside = 0;
+	_Atomic pid_t beside = 0;
 	tree t;
 
 	(void)state;

@@ -215,7 +215,7 @@ void sim_client_renew(sim *s, int client, unsigned slot, unsigned serial)
 		return;
 	}
 	op = about(s, client, lease, HF_ASK_RENEW);
-	op->setup.request.renewals = lease->renewals + 1;
+	op->setup.request.renewals = ++lease->renewals;
 	op->setup.request.ttl_ms = extend ? sim_between(s, 100, 900) : lease->ttl_ms;
 	op->setup.wait_ms = lease->trust_until_ms - sim_boot_ms(s, client);
 	op->setup.settle_ms = 200;
@@ -246,7 +246,6 @@ static void renewed(sim *s, sim_op *op)
 			sim_fail(s,
 				"c%d renewed %s, and may trust it for less time than before",
 				op->client, lease->id);
-		lease->renewals = op->attempt->setup.request.renewals;
 		lease->ttl_ms = op->setup.request.ttl_ms;
 		believe(s, op->client, lease, op->attempt->base_ms);
 	} else if (op->answer == HF_LOST) {
