@@ -207,6 +207,9 @@ void sim_op_reply(sim *s, uint32_t id)
 
 	if (!awaited(s, id, &op))
 		return;
+	if (m->status != HF_OK)
+		sim_trace(s, "c%d op%d is answered: %s", op->client, op->index,
+			hf_status_name(m->status));
 	if (m->status == HF_OK || m->status == HF_CHANGED) {
 		hf_snapshot *into = m->swap ? &op->attempt->reply : &op->attempt->snap;
 

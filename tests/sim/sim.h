@@ -247,8 +247,12 @@ typedef struct sim {
 	size_t message_count;
 	size_t message_cap;
 	unsigned serial;
-	size_t swaps_landed;
-	size_t grants;
+	/* Over all histories: what was met at all. */
+	size_t answers[HF_STATUS_COUNT_];
+	size_t landed[HF_EV_COUNT_];
+	size_t forgotten;
+	size_t restarts;
+	size_t regressions;
 	bool restored;
 	char failure[512]; /* "": none */
 	jmp_buf stop;

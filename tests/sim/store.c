@@ -213,7 +213,6 @@ static void put(sim *s, uint32_t id)
 	cell->version = ++s->store.last_version;
 	if (m->line)
 		add_history(cell, m->line);
-	s->swaps_landed++;
 	sim_trace(s, "        op%d's swap lands", m->op);
 	free(old);
 	sim_check_landing(s, m);
