@@ -14,10 +14,13 @@ import shutil
 import statistics
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SCALE = int(os.environ.get("HF_BENCH_SCALE", "100"))
 ROUNDS = 11 if SCALE >= 50 else 3
+FEWEST_ROUNDS = 3
+ROW_SECONDS = 15 * max(SCALE, 20) / 100  # no further round once a row took so long
 PYTHON = "/usr/bin/python3"  # Debian's, which has python3-filelock
 SPAWNED = 40  # runs of each whole process in a round
 
@@ -29,8 +32,8 @@ Row = collections.namedtuple("Row", "ours peer target")
 Result = collections.namedtuple("Result", "row ours peer ratio low high")
 
 
-def scaled(count):
-    return str(max(1, count * SCALE // 100))
+def scaled(count, least=1):
+    return str(max(least, count * SCALE // 100))
 
 
 def run(command):
@@ -41,8 +44,17 @@ def run(command):
     return {key: float(value) for key, value in (w.split("=") for w in done.stdout.split())}
 
 
-def pair(*command):
-    return lambda: run(list(command))["pair_ns"]
+def pair(*command, key="pair_ns"):
+    return lambda: run(list(command))[key]
+
+
+def rounds():
+    """Says when to begin another round, so that a slow machine still comes to an end."""
+    start = time.monotonic()
+    for done in range(ROUNDS):
+        if done >= FEWEST_ROUNDS and time.monotonic() - start > ROW_SECONDS:
+            return
+        yield done
 
 
 class Bench:
@@ -59,9 +71,10 @@ class Bench:
     def program(self, name):
         return os.path.join(self.build, "bench", "bench-" + name)
 
-    def holdfast(self, name, url, count):
+    def holdfast(self, name, url, count, key="pair_ns"):
         modules = os.path.join(self.build, "modules")
-        return Side(name, pair(self.program("holdfast_pair"), modules, url, scaled(count)))
+        command = [self.program("holdfast_pair"), modules, url, scaled(count, least=100)]
+        return Side(name, pair(*command, key=key))
 
     def repository(self, name):
         path = self.path(name)
@@ -115,7 +128,7 @@ class Bench:
         return Side("the files alone", measure)
 
     def memory(self):
-        return self.holdfast("memory:", "memory:", 200000)
+        return self.holdfast("memory:", "memory:", 200000, key="quiet_ns")
 
     def mutex(self):
         command = [self.program("mutex_pair"), scaled(1000000)]
@@ -164,7 +177,7 @@ def shown(ns):
 def compare(row):
     """Rounds in turn; the ratio is that of the medians, low and high are of single rounds."""
     ours, peer = [], []
-    for _ in range(ROUNDS):
+    for _ in rounds():
         ours.append(row.ours.measure())
         peer.append(row.peer.measure())
     return result(row, ours, peer)
@@ -214,7 +227,7 @@ def compare_processes(bench):
     for arguments in named.values():
         command += ["---"] + arguments
     took = collections.defaultdict(list)
-    for _ in range(ROUNDS):
+    for _ in rounds():
         words = run(command)
         for i, name in enumerate(named):
             took[name].append(words[f"c{i}_ns"])
@@ -250,8 +263,11 @@ def say_where(bench):
     )
     print(
         f"{os.cpu_count()} processors, file system {first_line('stat', '-fc%T', bench.scratch)}, "
-        f"{ROUNDS} rounds in turn, medians, ratio of medians (least..greatest of a round)"
+        f"up to {ROUNDS} rounds in turn, medians, ratio of medians (least..greatest of a round)"
     )
+    load = os.getloadavg()[0]
+    if load > 1:
+        print(f"The load average is {load:.1f}: other programs run, and disturb what is measured.")
 
 
 def main():

@@ -172,6 +172,40 @@ static void branch__any_bytes_come_back_from_a_clone(void **state)
 	repo_check();
 }
 
+static void branch__objects_of_any_length_are_as_git_wants_them(void **state)
+{
+	static const size_t lengths[] = {3000, 4000, 4095, 4096, 65535, 65536, 100000, 1000000};
+	hf_buf record = HF_BUF_INIT;
+	hf_store *clone;
+	size_t i;
+
+	(void)state;
+	for (i = 1; i < 140; i++) {
+		hf_buf_clear(&record);
+		while (record.len < i)
+			hf_buf_addc(&record, (char)('a' + record.len % 26));
+		put(s, "deploy", record.data, "e");
+	}
+	for (i = 0; i < HF_ARRAY_LEN(lengths); i++) {
+		hf_buf_clear(&record);
+		while (record.len < lengths[i])
+			hf_buf_addf(&record, "line %zu\n", record.len);
+		put(s, "deploy", record.data, "e");
+	}
+	repo_check();
+	sh("git clone -q --mirror --no-local repo clone.git");
+	clone = store_open("clone.git", "");
+	{
+		hf_snapshot snap = look(clone, "deploy");
+
+		assert_int_equal(snap.len, record.len);
+		assert_memory_equal(snap.data, record.data, record.len);
+		snap_clear(&snap);
+	}
+	ops->close(clone);
+	hf_buf_free(&record);
+}
+
 static void branch__keeps_to_its_limit_and_is_pruned(void **state)
 {
 	hf_store *t = store_open("repo", "?history=5");
@@ -644,6 +678,7 @@ int main(void)
 		T(branch__git_log_tells_who_held_it),
 		T(branch__an_amendment_adds_nothing_to_it),
 		T(branch__any_bytes_come_back_from_a_clone),
+		T(branch__objects_of_any_length_are_as_git_wants_them),
 		T(branch__keeps_to_its_limit_and_is_pruned),
 		T(git__packing_and_collecting_change_nothing),
 		T(git__a_lost_tip_is_written_again),

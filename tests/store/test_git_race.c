@@ -42,6 +42,7 @@ typedef struct shared {
 	unsigned overlaps; /* times it was more than one */
 	unsigned swaps; /* that were acknowledged */
 	unsigned unknown;
+	unsigned pause_us; /* between swaps of one process */
 	bool stop;
 	char options[64];
 } shared;
@@ -75,6 +76,7 @@ static int count_up(void *arg)
 			snap = look(s, "deploy");
 			if (strtoul(snap.data, NULL, 10) < n + 1)
 				return 3;
+			usleep(all->pause_us);
 		} else if (st == HF_CHANGED) {
 			snap = reply;
 			if (strtoul(snap.data, NULL, 10) < n)
@@ -138,17 +140,20 @@ static const char *git_loop;
 static int run_git(void *arg)
 {
 	shared *all = arg;
-	int n = 0;
+	unsigned runs = 0;
+	unsigned failed = 0;
 
+	/* git may give up, on a ref that moves under it or an object just pruned. */
 	while (!__atomic_load_n(&all->stop, __ATOMIC_SEQ_CST)) {
-		if (sh_code("%s", git_loop))
-			print_message("%s: %.200s\n", git_loop, sh_out("%s", git_loop));
-		n++;
+		failed += sh_code("%s", git_loop) != 0;
+		runs++;
 	}
-	return n ? 0 : 1;
+	print_message("# git ran %u times and gave up %u times\n", runs, failed);
+	fflush(stdout);
+	return runs ? 0 : 1;
 }
 
-static void beside(const char *command, unsigned rounds)
+static void beside(const char *command, unsigned rounds, unsigned pause_us)
 {
 	shared *all = scratch_shared(sizeof(*all));
 	pid_t pids[3];
@@ -158,6 +163,7 @@ static void beside(const char *command, unsigned rounds)
 
 	git_loop = command;
 	all->rounds = rounds;
+	all->pause_us = pause_us;
 	hf_copy(all->options, sizeof(all->options), "?history=0");
 	git = scratch_fork(run_git, all);
 	for (i = 0; i < HF_ARRAY_LEN(pids); i++)
@@ -178,13 +184,13 @@ static void beside(const char *command, unsigned rounds)
 static void race__packing_refs_all_the_time_loses_nothing(void **state)
 {
 	(void)state;
-	beside("git -C repo pack-refs --all --prune", scaled(1500));
+	beside("git -C repo pack-refs --all --prune", scaled(1500), 500);
 }
 
 static void race__collecting_garbage_all_the_time_loses_nothing(void **state)
 {
 	(void)state;
-	beside("git -C repo gc -q --prune=now", scaled(1500));
+	beside("git -C repo gc -q --prune=now", scaled(1500), 3000);
 }
 
 static void race__rewinding_and_deleting_all_the_time_loses_nothing(void **state)
@@ -200,7 +206,7 @@ static void race__rewinding_and_deleting_all_the_time_loses_nothing(void **state
 	       "if [ $(( $(date +%N | tr -d 0 | head -c1)0 % 20 )) = 0 ] || [ -z \"$up\" ]; "
 	       "then git -C repo update-ref -d " REF "deploy $old; "
 	       "else git -C repo update-ref " REF "deploy $up $old; fi >/dev/null 2>&1; true",
-		scaled(1000));
+		scaled(1000), 500);
 }
 
 /* ---- a neighbour's compare-and-swap and ours exclude each other ---- */

@@ -74,8 +74,8 @@ static bool is_whole(const gs_entry *entry)
 {
 	gs_oid oid;
 
-	return gs_object_hash(GS_COMMIT, entry->data, entry->len, &oid, NULL) == HF_OK &&
-	       gs_oid_equal(&oid, &entry->oid);
+	gs_object_hash(GS_COMMIT, entry->data, entry->len, &oid);
+	return gs_oid_equal(&oid, &entry->oid);
 }
 
 hf_status gs_walk_read(gs_walk *walk, const gs_oid *oid, const char **data_out, size_t *len_out,
@@ -120,8 +120,7 @@ hf_status gs_branch_repair(
 			continue;
 		st = gs_object_write(store, GS_COMMIT, &e->oid, e->data, e->len, error);
 	}
-	if (!st && !gs_object_is_loose(store, &gs_empty_tree) &&
-		!gs_objects_has(walk->objects, &gs_empty_tree))
+	if (!st && !gs_objects_has(walk->objects, &gs_empty_tree))
 		st = gs_object_write_empty_tree(store, error);
 	gs_walk_close(walk);
 	return st;
@@ -224,12 +223,11 @@ hf_status gs_branch_shorten(
 			commit->data, commit->len, &parent, i + 1, &grafted, error);
 		hf_buf_free(commit);
 		*commit = grafted;
-		if (!st)
-			st = gs_object_hash(
-				GS_COMMIT, commit->data, commit->len, &parent, error);
-		if (!st)
+		if (!st) {
+			gs_object_hash(GS_COMMIT, commit->data, commit->len, &parent);
 			st = gs_object_write(
 				store, GS_COMMIT, &parent, commit->data, commit->len, error);
+		}
 		c.entries[i] = (gs_entry){parent, commit->data, commit->len};
 	}
 	if (!st)

@@ -197,9 +197,9 @@ static hf_status make(hf_store *store, gs_lock *lock, const gs_present *p,
 	made->leave_ref = leaves_neighbour(p, change);
 	if (change->view && change->view->held && !made->leave_ref) {
 		st = gs_metadata_build(change->view, hf_wall_ms(), &made->object, error);
-		if (!st)
-			st = gs_object_hash(
-				GS_BLOB, made->object.data, made->object.len, &now->tip, error);
+		if (st)
+			return st;
+		gs_object_hash(GS_BLOB, made->object.data, made->object.len, &now->tip);
 		now->json = made->object.data;
 	}
 	if (!st && change->event)

@@ -1,10 +1,9 @@
 #include "object.h"
+#include "sha1.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <git2.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -18,27 +17,26 @@
 const gs_oid gs_empty_tree = {{0x4b, 0x82, 0x5d, 0xc6, 0x42, 0xcb, 0x6e, 0xb9, 0xa0, 0x60, 0xe5,
 	0x4b, 0xf8, 0xd6, 0x92, 0x88, 0xfb, 0xee, 0x49, 0x04}};
 
-static hf_status fail_git(hf_error *error, const char *op, const char *what)
-{
-	const git_error *e = git_error_last();
+static const char *const type_names[] = {[GS_COMMIT] = "commit", [GS_BLOB] = "blob"};
 
-	return hf_fail(error, HF_SYSTEM, op, 0, "%s: %s", what,
-		e && e->message ? e->message : "unknown reason");
+/* What stands before an object's content, with its NUL. Returns its length. */
+static size_t object_head(const char *type, size_t len, char out[40])
+{
+	return (size_t)snprintf(out, 40, "%s %zu", type, len) + 1;
 }
 
-hf_status gs_object_hash(
-	gs_type type, const void *data, size_t len, gs_oid *out, hf_error *error)
+void gs_object_hash(gs_type type, const void *data, size_t len, gs_oid *out)
 {
-	git_oid oid;
+	char head[40];
+	gs_sha1 sha;
 
-	if (git_odb_hash(
-		    &oid, data, len, type == GS_COMMIT ? GIT_OBJECT_COMMIT : GIT_OBJECT_BLOB))
-		return fail_git(error, "hash", "cannot hash an object");
-	memcpy(out->bytes, oid.id, sizeof(out->bytes));
-	return HF_OK;
+	gs_sha1_init(&sha);
+	gs_sha1_add(&sha, head, object_head(type_names[type], len, head));
+	gs_sha1_add(&sha, data, len);
+	gs_sha1_end(&sha, out->bytes);
 }
 
-static void object_path(const gs_oid *oid, char out[64])
+void gs_object_path(const gs_oid *oid, char out[64])
 {
 	char hex[GS_HEX + 1];
 
@@ -74,7 +72,7 @@ static hf_status encode_loose(
 {
 	z_stream z = {0};
 	char head[40];
-	size_t head_len = (size_t)snprintf(head, sizeof(head), "%s %zu", type, len) + 1;
+	size_t head_len = object_head(type, len, head);
 	bool small = len + head_len + 64 <= BLOCK;
 	uLong bound;
 	char *room;
@@ -198,7 +196,7 @@ static hf_status write_loose(const hf_store *store, const char *type, const gs_o
 	int native;
 	int tries;
 
-	object_path(oid, path);
+	gs_object_path(oid, path);
 	snprintf(folder, sizeof(folder), "%.10s", path);
 	st = encode_loose(type, data, len, &file, error);
 	if (st)
@@ -223,7 +221,7 @@ out:
 hf_status gs_object_write(const hf_store *store, gs_type type, const gs_oid *oid,
 	const void *data, size_t len, hf_error *error)
 {
-	return write_loose(store, type == GS_COMMIT ? "commit" : "blob", oid, data, len, error);
+	return write_loose(store, type_names[type], oid, data, len, error);
 }
 
 hf_status gs_object_write_empty_tree(const hf_store *store, hf_error *error)
@@ -273,129 +271,6 @@ bool gs_object_is_loose(const hf_store *store, const gs_oid *oid)
 {
 	char path[64];
 
-	object_path(oid, path);
+	gs_object_path(oid, path);
 	return is_whole(store, path);
-}
-
-void gs_object_remove_loose(const hf_store *store, const gs_oid *oid)
-{
-	char path[64];
-
-	object_path(oid, path);
-	unlinkat(store->common_fd, path, 0);
-}
-
-struct gs_objects {
-	git_odb *odb;
-};
-
-hf_status gs_objects_open(const hf_store *store, gs_objects **out, hf_error *error)
-{
-	char path[PATH_MAX];
-	gs_objects *objects = calloc(1, sizeof(*objects));
-
-	*out = NULL;
-	if (!objects || !gs_absolute(store, "objects", path, sizeof(path))) {
-		free(objects);
-		return hf_fail_memory(error, "read");
-	}
-	if (git_odb_open(&objects->odb, path)) {
-		free(objects);
-		return fail_git(error, "read", "cannot open the object database");
-	}
-	*out = objects;
-	return HF_OK;
-}
-
-void gs_objects_close(gs_objects *objects)
-{
-	if (!objects)
-		return;
-	git_odb_free(objects->odb);
-	free(objects);
-}
-
-bool gs_objects_has(gs_objects *objects, const gs_oid *oid)
-{
-	git_oid id;
-
-	memcpy(id.id, oid->bytes, sizeof(oid->bytes));
-	return git_odb_exists(objects->odb, &id) == 1;
-}
-
-bool gs_object_exists(const hf_store *store, const gs_oid *oid)
-{
-	gs_objects *objects;
-	bool has;
-
-	if (gs_object_is_loose(store, oid))
-		return true;
-	if (gs_objects_open(store, &objects, NULL))
-		return false;
-	has = gs_objects_has(objects, oid);
-	gs_objects_close(objects);
-	return has;
-}
-
-/* ---- reading ---- */
-
-void gs_object_clear(gs_object *object)
-{
-	free(object->data);
-	memset(object, 0, sizeof(*object));
-}
-
-hf_status gs_objects_read(gs_objects *objects, const gs_oid *oid, gs_object *out,
-	bool *missing_out, hf_error *error)
-{
-	char hex[GS_HEX + 1];
-	git_odb_object *object = NULL;
-	git_oid id;
-	int code;
-
-	memset(out, 0, sizeof(*out));
-	gs_oid_hex(oid, hex);
-	memcpy(id.id, oid->bytes, sizeof(oid->bytes));
-	code = git_odb_read(&object, objects->odb, &id);
-	*missing_out = code != 0;
-	if (code)
-		return hf_fail(error, HF_CORRUPT, "read", 0,
-			"the object %s cannot be read from the repository: %s", hex,
-			git_error_last() ? git_error_last()->message : "damaged");
-	out->len = git_odb_object_size(object);
-	out->data = malloc(out->len + 1);
-	if (!out->data) {
-		git_odb_object_free(object);
-		return hf_fail_memory(error, "read");
-	}
-	memcpy(out->data, git_odb_object_data(object), out->len);
-	out->data[out->len] = '\0';
-	switch (git_odb_object_type(object)) {
-	case GIT_OBJECT_COMMIT:
-		out->type = GS_COMMIT;
-		break;
-	case GIT_OBJECT_BLOB:
-		out->type = GS_BLOB;
-		break;
-	default:
-		out->type = GS_OTHER_TYPE;
-	}
-	git_odb_object_free(object);
-	return HF_OK;
-}
-
-hf_status gs_object_read(const hf_store *store, const gs_oid *oid, gs_object *out,
-	bool *missing_out, hf_error *error)
-{
-	gs_objects *objects;
-	hf_status st;
-
-	memset(out, 0, sizeof(*out));
-	*missing_out = false;
-	st = gs_objects_open(store, &objects, error);
-	if (st)
-		return st;
-	st = gs_objects_read(objects, oid, out, missing_out, error);
-	gs_objects_close(objects);
-	return st;
 }

@@ -6,9 +6,10 @@
  * stored uncompressed when that fits one block, where compressing would only
  * take time; the next `git gc` packs them.
  *
- * Read through libgit2, which knows packs and alternates. Each use opens the
- * object database afresh: a kept one has a cache, and a cache believes in
- * objects that a prune has removed meanwhile.
+ * Read by ourselves when loose; through libgit2, which knows packs and
+ * alternates, when not. Each use opens its object database afresh: a kept one
+ * has a cache, and a cache believes in objects that a prune has removed
+ * meanwhile.
  */
 #ifndef GS_OBJECT_H
 #define GS_OBJECT_H
@@ -17,9 +18,10 @@
 
 typedef enum gs_type { GS_COMMIT, GS_BLOB, GS_OTHER_TYPE } gs_type;
 
-/* HF_NO_MEMORY, HF_SYSTEM. */
-hf_status gs_object_hash(
-	gs_type type, const void *data, size_t len, gs_oid *out, hf_error *error);
+/* `type` is GS_COMMIT or GS_BLOB. */
+void gs_object_hash(gs_type type, const void *data, size_t len, gs_oid *out);
+/* Of the loose file, under the common directory. */
+void gs_object_path(const gs_oid *oid, char out[64]);
 
 /*
  * Make sure that the object `oid` of this content exists. HF_SYSTEM: it could
@@ -35,8 +37,6 @@ hf_status gs_object_write_empty_tree(const hf_store *store, hf_error *error);
 bool gs_object_exists(const hf_store *store, const gs_oid *oid);
 /* Cheap: false also if it is packed or in an alternate. */
 bool gs_object_is_loose(const hf_store *store, const gs_oid *oid);
-/* Remove it if it is loose. */
-void gs_object_remove_loose(const hf_store *store, const gs_oid *oid);
 
 typedef struct gs_objects gs_objects; /* one reading session */
 hf_status gs_objects_open(const hf_store *store, gs_objects **out, hf_error *error);
