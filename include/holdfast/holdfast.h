@@ -70,20 +70,20 @@ extern "C" {
  */
 typedef enum hf_status {
 	HF_OK = 0,
-	HF_HELD,	/* another holds it, and we were asked not to wait */
-	HF_TIMED_OUT,	/* another held it for the whole time we might wait */
-	HF_DEADLOCK,	/* waiting would never end: we are the cycle's victim */
-	HF_LOST,	/* the lease ended without our releasing it */
-	HF_NOT_OWNER,	/* the lock is not ours to release, renew or change */
-	HF_UNKNOWN,	/* the request may have landed; nobody can say yet */
+	HF_HELD, /* another holds it, and we were asked not to wait */
+	HF_TIMED_OUT, /* another held it for the whole time we might wait */
+	HF_DEADLOCK, /* waiting would never end: we are the cycle's victim */
+	HF_LOST, /* the lease ended without our releasing it */
+	HF_NOT_OWNER, /* the lock is not ours to release, renew or change */
+	HF_UNKNOWN, /* the request may have landed; nobody can say yet */
 	HF_UNAVAILABLE, /* the store could not be reached */
-	HF_CORRUPT,	/* the record is damaged, foreign or of a newer format */
-	HF_FENCED,	/* a greater token has been seen */
-	HF_INVALID,	/* a bad name, URL, option or use */
+	HF_CORRUPT, /* the record is damaged, foreign or of a newer format */
+	HF_FENCED, /* a greater token has been seen */
+	HF_INVALID, /* a bad name, URL, option or use */
 	HF_NO_MEMORY,
-	HF_SYSTEM,	  /* the operating system refused; hf_error.native says */
+	HF_SYSTEM, /* the operating system refused; hf_error.native says */
 	HF_CANNOT_CREATE, /* the store's folder or file cannot be made */
-	HF_CHANGED,	  /* stores only: the state is not the one expected */
+	HF_CHANGED, /* stores only: the state is not the one expected */
 	HF_STATUS_COUNT_
 } hf_status;
 
@@ -94,8 +94,8 @@ typedef enum hf_status {
  */
 typedef struct hf_error {
 	hf_status kind;
-	int native;	/* errno or the client library's code; 0: none */
-	char op[24];	/* the operation: "acquire", "open", ... */
+	int native; /* errno or the client library's code; 0: none */
+	char op[24]; /* the operation: "acquire", "open", ... */
 	char store[96]; /* the store's identity, without secrets, or "" */
 	char text[384];
 } hf_error;
@@ -122,18 +122,20 @@ typedef struct hf_lease hf_lease;
 typedef void (*hf_log_fn)(void *arg, const char *line);
 
 typedef struct hf_open_options {
-	size_t size;		/* sizeof(hf_open_options); set by the _INIT */
+	size_t size; /* sizeof(hf_open_options); set by the _INIT */
 	const char *module_dir; /* where store modules are; NULL: built-in */
-	const char *state_dir;	/* observations of one-shot contenders; NULL:
+	const char *state_dir; /* observations of one-shot contenders; NULL:
 				 * $XDG_STATE_HOME/holdfast; "": keep none */
 	const char *runtime_dir; /* liveness files; NULL: the host's (docs) */
-	hf_log_fn log;		/* warnings, e.g. a store that went back; NULL */
+	hf_log_fn log; /* warnings, e.g. a store that went back; NULL */
 	void *log_arg;
+	/* Events that each lock's history keeps at least; 0: all; default 1000. */
+	uint32_t history_limit;
 } hf_open_options;
 
-#define HF_OPEN_OPTIONS_INIT                                                  \
-	{                                                                     \
-		sizeof(hf_open_options), NULL, NULL, NULL, NULL, NULL         \
+#define HF_OPEN_OPTIONS_INIT                                                \
+	{                                                                   \
+		sizeof(hf_open_options), NULL, NULL, NULL, NULL, NULL, 1000 \
 	}
 
 /*
@@ -147,10 +149,8 @@ typedef struct hf_open_options {
  * Errors: HF_INVALID (URL, unknown store or option, module missing),
  * HF_CANNOT_CREATE, HF_UNAVAILABLE, HF_SYSTEM, HF_NO_MEMORY.
  */
-HF_API HF_MUST_CHECK hf_status hf_open(const char *url,
-				       const hf_open_options *options,
-				       hf_manager **manager_out,
-				       hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_open(const char *url, const hf_open_options *options,
+	hf_manager **manager_out, hf_error *error);
 
 /*
  * Close a manager. Leases not yet released are abandoned, not released: their
@@ -167,13 +167,14 @@ HF_API const char *hf_store_identity(const hf_manager *manager);
 
 /* What a store can do (hf_store_capabilities()); see holdfast/store.h. */
 enum {
-	HF_CAP_CLOCK = 1 << 0,	      /* has a clock that decides expiry */
-	HF_CAP_WATCH = 1 << 1,	      /* wakes waiters itself */
-	HF_CAP_HISTORY = 1 << 2,      /* keeps each lock's events */
-	HF_CAP_FORGET = 1 << 3,	      /* can drop locks long free */
-	HF_CAP_HOST_LOCAL = 1 << 4,   /* all its users share this kernel */
+	HF_CAP_CLOCK = 1 << 0, /* has a clock that decides expiry */
+	HF_CAP_WATCH = 1 << 1, /* wakes waiters itself */
+	HF_CAP_HISTORY = 1 << 2, /* keeps each lock's events */
+	HF_CAP_FORGET = 1 << 3, /* can drop locks long free */
+	HF_CAP_HOST_LOCAL = 1 << 4, /* all its users share this kernel */
 	HF_CAP_SESSION_BOUND = 1 << 5, /* a hold dies with a descriptor */
-	HF_CAP_AMEND = 1 << 6	      /* renews without growing history */
+	HF_CAP_AMEND = 1 << 6, /* renews without growing history */
+	HF_CAP_NEIGHBOURS = 1 << 7 /* other programs read its locks */
 };
 HF_API unsigned hf_store_capabilities(const hf_manager *manager);
 
@@ -183,9 +184,9 @@ typedef enum hf_mode { HF_EXCLUSIVE = 0, HF_SHARED = 1 } hf_mode;
 
 typedef enum hf_strategy {
 	HF_QUEUE = 0, /* wait until it is free or wait_ms has passed */
-	HF_RETRY,     /* max_retries tries, exponential backoff, full jitter */
+	HF_RETRY, /* max_retries tries, exponential backoff, full jitter */
 	HF_FAIL_FAST, /* one try */
-	HF_STEAL_STALE,	 /* as HF_QUEUE, and take a lease that was not renewed
+	HF_STEAL_STALE, /* as HF_QUEUE, and take a lease that was not renewed
 			  * for stale_after_ms */
 	HF_FORCE_ACQUIRE /* take it from whoever has it */
 } hf_strategy;
@@ -230,7 +231,7 @@ typedef struct hf_acquire_options {
 	 * way but a release. 0 to 86 400 000.
 	 */
 	int64_t lock_delay_ms;
-	uint32_t max_retries;	/* HF_RETRY: tries after the first */
+	uint32_t max_retries; /* HF_RETRY: tries after the first */
 	int64_t backoff_min_ms; /* HF_RETRY: cap of the first pause; >= 1 */
 	int64_t backoff_max_ms; /* HF_RETRY: cap of any pause; >= min */
 	/*
@@ -245,9 +246,9 @@ typedef struct hf_acquire_options {
 	 * Up to 200 bytes. Stored as it is where seed layouts demand it.
 	 */
 	const char *fingerprint;
-	const char *info;     /* a JSON object for people; NULL: none; <= 4096 */
-	const char *reenter;  /* id of a held grant to join; NULL: none */
-	hf_lost_fn on_lost;   /* NULL: none */
+	const char *info; /* a JSON object for people; NULL: none; <= 4096 */
+	const char *reenter; /* id of a held grant to join; NULL: none */
+	hf_lost_fn on_lost; /* NULL: none */
 	void *on_lost_arg;
 	/*
 	 * A descriptor that polls readable when waiting is to be given up:
@@ -257,11 +258,10 @@ typedef struct hf_acquire_options {
 	int cancel_fd;
 } hf_acquire_options;
 
-#define HF_ACQUIRE_OPTIONS_INIT                                               \
-	{                                                                     \
-		sizeof(hf_acquire_options), HF_EXCLUSIVE, HF_QUEUE, 0, 0,     \
-			30000, -1, 0, 5, 100, 5000, 300000, 0, NULL, NULL,    \
-			NULL, NULL, NULL, NULL, -1                            \
+#define HF_ACQUIRE_OPTIONS_INIT                                                            \
+	{                                                                                  \
+		sizeof(hf_acquire_options), HF_EXCLUSIVE, HF_QUEUE, 0, 0, 30000, -1, 0, 5, \
+			100, 5000, 300000, 0, NULL, NULL, NULL, NULL, NULL, NULL, -1       \
 	}
 
 /*
@@ -276,17 +276,12 @@ typedef struct hf_acquire_options {
  *
  * Rests on R1 (one of the contenders wins), R4 (unknown is found out).
  */
-HF_API HF_MUST_CHECK hf_status hf_acquire(hf_manager *manager,
-					  const char *name,
-					  const hf_acquire_options *options,
-					  hf_lease **lease_out,
-					  hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_acquire(hf_manager *manager, const char *name,
+	const hf_acquire_options *options, hf_lease **lease_out, hf_error *error);
 
 /* hf_acquire() with wait_ms = 0 and HF_FAIL_FAST, whatever `options` say. */
-HF_API HF_MUST_CHECK hf_status hf_try_acquire(
-	hf_manager *manager, const char *name,
-	const hf_acquire_options *options, hf_lease **lease_out,
-	hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_try_acquire(hf_manager *manager, const char *name,
+	const hf_acquire_options *options, hf_lease **lease_out, hf_error *error);
 
 /* ---- a lease ---------------------------------------------------------------- */
 
@@ -309,16 +304,14 @@ HF_API void hf_lease_detach(hf_lease *lease);
  * Renew now, and let it last `ttl_ms` from now on (0: keep the ttl it has).
  * Errors: HF_LOST, HF_UNKNOWN, HF_UNAVAILABLE, HF_INVALID.
  */
-HF_API HF_MUST_CHECK hf_status hf_extend(hf_lease *lease, int64_t ttl_ms,
-					 hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error);
 
 /*
  * Change the mode of a held lease. Downgrading always succeeds. Upgrading
  * succeeds when no other holds it; HF_HELD otherwise (the lease stays shared).
  * Errors besides: HF_LOST, HF_UNKNOWN, HF_UNAVAILABLE.
  */
-HF_API HF_MUST_CHECK hf_status hf_convert(hf_lease *lease, hf_mode mode,
-					  hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error);
 
 /*
  * How long the lease is certainly still ours, in ms: 0 when lost, expired, or
@@ -362,26 +355,26 @@ typedef struct hf_holder {
 	const char *host;
 	const char *info; /* JSON, or "" */
 	const char *command;
-	int64_t pid;	  /* 0: not known */
+	int64_t pid; /* 0: not known */
 	hf_mode mode;
 	uint32_t limit;
 	uint64_t token;
 	int64_t ttl_ms;
 	int64_t acquired_wall_ms; /* wall time at the holder: for people */
-	int64_t remaining_ms;	  /* until it may expire; -1: not known */
+	int64_t remaining_ms; /* until it may expire; -1: not known */
 	int64_t renewals;
 	int32_t priority;
 	int foreign; /* put there by another program (R5) */
-	int bound;   /* bound to its process */
-	int dead;    /* its process is proven dead */
+	int bound; /* bound to its process */
+	int dead; /* its process is proven dead */
 } hf_holder;
 
 /* One lock as it stands. Owned by whoever hands it out. */
 typedef struct hf_lock_info {
 	const char *name;
-	uint64_t token;	     /* the last one granted; 0: none yet */
+	uint64_t token; /* the last one granted; 0: none yet */
 	uint64_t generation; /* changes of the record so far */
-	int64_t closed_ms;   /* lock delay still to run; 0: none */
+	int64_t closed_ms; /* lock delay still to run; 0: none */
 	size_t holder_count;
 	const hf_holder *holders;
 	size_t waiter_count;
@@ -399,10 +392,8 @@ typedef struct hf_lock_info {
  * On HF_OK *info_out is to be freed with hf_lock_info_free().
  * Errors: HF_INVALID, HF_UNAVAILABLE, HF_SYSTEM, HF_NO_MEMORY.
  */
-HF_API HF_MUST_CHECK hf_status hf_lock_status(hf_manager *manager,
-					      const char *name,
-					      hf_lock_info **info_out,
-					      hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_lock_status(
+	hf_manager *manager, const char *name, hf_lock_info **info_out, hf_error *error);
 HF_API void hf_lock_info_free(hf_lock_info *info);
 
 /* Return non-zero to stop. `info` is valid during the call only. */
@@ -412,24 +403,23 @@ typedef int (*hf_list_fn)(void *arg, const hf_lock_info *info);
  * Call `fn` for every lock the store knows, free ones too, in no order.
  * Errors as hf_lock_status().
  */
-HF_API HF_MUST_CHECK hf_status hf_list(hf_manager *manager, hf_list_fn fn,
-				       void *arg, hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_list(
+	hf_manager *manager, hf_list_fn fn, void *arg, hf_error *error);
 
 /*
  * Wait until `name` differs from generation `seen`, up to wait_ms (-1: for
  * ever). HF_OK: it may have changed (early wake-ups are allowed, R7).
  * HF_TIMED_OUT otherwise. Errors as hf_lock_status().
  */
-HF_API HF_MUST_CHECK hf_status hf_watch(hf_manager *manager, const char *name,
-					uint64_t seen, int64_t wait_ms,
-					hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_watch(
+	hf_manager *manager, const char *name, uint64_t seen, int64_t wait_ms, hf_error *error);
 
 /* One event of a lock's history. Borrowed during the callback. */
 typedef struct hf_event {
 	uint64_t generation; /* the change that it is */
-	int64_t wall_ms;     /* wall time where it was done: for people */
-	const char *kind;    /* "acquire", "release", "expire", ... docs */
-	const char *id;	     /* the grant it is about */
+	int64_t wall_ms; /* wall time where it was done: for people */
+	const char *kind; /* "acquire", "release", "expire", ... docs */
+	const char *id; /* the grant it is about */
 	const char *owner;
 	const char *host;
 	int64_t pid;
@@ -449,15 +439,12 @@ typedef int (*hf_history_fn)(void *arg, const hf_event *event);
  * Errors: HF_INVALID (also: the store keeps no history), HF_UNAVAILABLE,
  * HF_CORRUPT, HF_SYSTEM, HF_NO_MEMORY.
  */
-HF_API HF_MUST_CHECK hf_status hf_history(hf_manager *manager,
-					  const char *name, size_t limit,
-					  hf_history_fn fn, void *arg,
-					  hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_history(hf_manager *manager, const char *name, size_t limit,
+	hf_history_fn fn, void *arg, hf_error *error);
 
 /* Keep only the newest `keep` events (>= 1) of `name`. */
-HF_API HF_MUST_CHECK hf_status hf_history_prune(hf_manager *manager,
-						const char *name, size_t keep,
-						hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_history_prune(
+	hf_manager *manager, const char *name, size_t keep, hf_error *error);
 
 /* How to name a grant that is not in a handle. Exactly one is not NULL. */
 typedef struct hf_who {
@@ -470,20 +457,15 @@ typedef struct hf_who {
  * Release the grants of `name` that `who` names, from anywhere.
  * HF_NOT_OWNER: none of them is its ("lock is owned by X, not Y").
  */
-HF_API HF_MUST_CHECK hf_status hf_release_by(hf_manager *manager,
-					     const char *name,
-					     const hf_who *who,
-					     hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_release_by(
+	hf_manager *manager, const char *name, const hf_who *who, hf_error *error);
 
 /*
  * Renew the grants of `name` that `who` names, to last ttl_ms from now
  * (0: their own ttl). *token_out (may be NULL) gets the grant's token.
  */
-HF_API HF_MUST_CHECK hf_status hf_extend_by(hf_manager *manager,
-					    const char *name,
-					    const hf_who *who, int64_t ttl_ms,
-					    uint64_t *token_out,
-					    hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_extend_by(hf_manager *manager, const char *name,
+	const hf_who *who, int64_t ttl_ms, uint64_t *token_out, hf_error *error);
 
 /*
  * End every grant of `name`, whoever holds it. The event in the history names
@@ -491,19 +473,15 @@ HF_API HF_MUST_CHECK hf_status hf_extend_by(hf_manager *manager,
  * many. This suspends exclusivity: only tokens protect then. Also replaces a
  * damaged record if `even_corrupt`.
  */
-HF_API HF_MUST_CHECK hf_status hf_force_release(hf_manager *manager,
-						const char *name,
-						const char *by,
-						int even_corrupt,
-						size_t *ended_out,
-						hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_force_release(hf_manager *manager, const char *name,
+	const char *by, int even_corrupt, size_t *ended_out, hf_error *error);
 
 typedef struct hf_cleanup_report {
-	size_t locks;	  /* looked at */
-	size_t ended;	  /* grants that were expired or proven dead */
+	size_t locks; /* looked at */
+	size_t ended; /* grants that were expired or proven dead */
 	size_t forgotten; /* locks long free that were dropped */
-	size_t residue;	  /* left-overs of killed processes removed */
-	size_t damaged;	  /* records that could not be read: left alone */
+	size_t residue; /* left-overs of killed processes removed */
+	size_t damaged; /* records that could not be read: left alone */
 } hf_cleanup_report;
 
 /*
@@ -511,10 +489,8 @@ typedef struct hf_cleanup_report {
  * and forget locks free for at least forget_after_ms (-1: forget none).
  * *report_out may be NULL.
  */
-HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager,
-					  int64_t forget_after_ms,
-					  hf_cleanup_report *report_out,
-					  hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_after_ms,
+	hf_cleanup_report *report_out, hf_error *error);
 
 #ifdef __cplusplus
 }

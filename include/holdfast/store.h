@@ -48,7 +48,7 @@ extern "C" {
 #endif
 
 #define HF_STORE_ABI 1
-#define HF_NAME_MAX 200	      /* bytes, without the NUL */
+#define HF_NAME_MAX 200 /* bytes, without the NUL */
 #define HF_RECORD_MAX 1048576 /* bytes of one record */
 
 /* An opaque mark of one state of one key. Compare with hf_etag_equal(). */
@@ -59,7 +59,7 @@ typedef struct hf_etag {
 
 /*
  * What a neighbour (a program that is not holdfast) sees of a lock, and what we
- * see of its. Only stores with a neighbour's layout use it.
+ * see of its. Only stores with a neighbour's layout use it (HF_CAP_NEIGHBOURS).
  */
 typedef struct hf_public_view {
 	int held;
@@ -68,9 +68,14 @@ typedef struct hf_public_view {
 	char owner[HF_NAME_MAX + 1];
 	char fingerprint[HF_NAME_MAX + 1];
 	char host[65];
-	int64_t pid;		  /* 0: not known */
+	int64_t pid; /* 0: not known */
 	int64_t acquired_wall_ms; /* -1: not known */
-	int64_t ttl_ms;		  /* 0: no expiry; -1: not known */
+	int64_t ttl_ms; /* 0: no expiry; -1: not known */
+	/*
+	 * Of a neighbour's hold: changes whenever its state does, so that it
+	 * can be observed unchanged.
+	 */
+	char mark[65];
 } hf_public_view;
 
 /*
@@ -79,7 +84,7 @@ typedef struct hf_public_view {
  * and belongs to the snapshot.
  */
 typedef struct hf_snapshot {
-	char *data;  /* NULL with len 0: absent */
+	char *data; /* NULL with len 0: absent */
 	size_t len;
 	hf_etag etag; /* always set */
 	/*
@@ -96,29 +101,28 @@ typedef struct hf_snapshot {
 	int64_t asked_ms;
 	int64_t told_ms;
 	/*
-	 * Set when a neighbour holds it; foreign_mark changes whenever the
-	 * neighbour's state does, so that it can be observed unchanged.
+	 * NULL, or malloc'd: what a neighbour put there (R5). It overrides the
+	 * record: whoever stands in that was overrun.
 	 */
-	int foreign;
-	hf_public_view neighbour;
-	char foreign_mark[65];
+	hf_public_view *foreign;
 } hf_snapshot;
 
 /* The event that a swap carries into the history. One line each, no newline. */
 typedef struct hf_event_text {
 	const char *summary; /* for people: "acquire deploy, token 5, by a@h" */
-	const char *line;    /* for machines: what history() gives back */
+	const char *line; /* for machines: what history() gives back */
 } hf_event_text;
 
 typedef struct hf_change {
 	const char *data; /* the new record; never NULL */
-	size_t len;	  /* 1 to HF_RECORD_MAX */
+	size_t len; /* 1 to HF_RECORD_MAX */
 	/*
 	 * NULL: an amendment (a renewal). It is not put into the history; the
 	 * record's event stays the one before.
 	 */
 	const hf_event_text *event;
-	hf_public_view view; /* the new state as neighbours see it */
+	/* HF_CAP_NEIGHBOURS: the new state as neighbours see it; else NULL. */
+	const hf_public_view *view;
 	size_t history_limit; /* keep at least this many events; 0: all */
 } hf_change;
 
@@ -137,7 +141,7 @@ typedef struct hf_url {
 
 typedef struct hf_store_env {
 	int64_t patience_ms; /* how long an operation may take when stuck */
-	hf_log_fn log;	     /* may be NULL */
+	hf_log_fn log; /* may be NULL */
 	void *log_arg;
 } hf_store_env;
 
@@ -148,7 +152,7 @@ typedef int (*hf_store_name_fn)(void *arg, const char *name);
 typedef int (*hf_store_line_fn)(void *arg, const char *line);
 
 typedef struct hf_store_ops {
-	unsigned abi;	    /* HF_STORE_ABI */
+	unsigned abi; /* HF_STORE_ABI */
 	const char *scheme; /* "file" */
 	const char *summary; /* one line for `holdfast stores` */
 	/* Options understood, as "key=values - meaning" lines; NULL-ended. */
@@ -161,8 +165,8 @@ typedef struct hf_store_ops {
 	 * missing where that is harmless (a folder), says HF_CANNOT_CREATE
 	 * where it cannot.
 	 */
-	hf_status (*open)(const hf_url *url, const hf_store_env *env,
-			  hf_store **store_out, hf_error *error);
+	hf_status (*open)(const hf_url *url, const hf_store_env *env, hf_store **store_out,
+		hf_error *error);
 	void (*close)(hf_store *store);
 	/* HF_CAP_* of this open store. */
 	unsigned (*capabilities)(const hf_store *store);
@@ -170,8 +174,8 @@ typedef struct hf_store_ops {
 	const char *(*identity)(const hf_store *store);
 
 	/* HF_OK (absent is OK), HF_CORRUPT, HF_UNAVAILABLE, HF_SYSTEM. */
-	hf_status (*read)(hf_store *store, const char *name,
-			  hf_snapshot *snapshot, hf_error *error);
+	hf_status (*read)(
+		hf_store *store, const char *name, hf_snapshot *snapshot, hf_error *error);
 
 	/*
 	 * Replace the state marked `expected`. HF_OK: done, and snapshot_out
@@ -183,13 +187,11 @@ typedef struct hf_store_ops {
 	 * expected may be NULL only to replace a state that read says is
 	 * HF_CORRUPT; the floor of the new state is the caller's business.
 	 */
-	hf_status (*swap)(hf_store *store, const char *name,
-			  const hf_etag *expected, const hf_change *change,
-			  hf_snapshot *snapshot_out, hf_error *error);
+	hf_status (*swap)(hf_store *store, const char *name, const hf_etag *expected,
+		const hf_change *change, hf_snapshot *snapshot_out, hf_error *error);
 
 	/* Every name with a state, once each. */
-	hf_status (*list)(hf_store *store, hf_store_name_fn fn, void *arg,
-			  hf_error *error);
+	hf_status (*list)(hf_store *store, hf_store_name_fn fn, void *arg, hf_error *error);
 
 	/* ---- may (NULL: not offered) ---- */
 
@@ -198,25 +200,22 @@ typedef struct hf_store_ops {
 	 * `cancel_fd` (-1: none) is readable, or after timeout_ms (>= 0).
 	 * Always HF_OK unless it failed. Without it the caller polls.
 	 */
-	hf_status (*watch)(hf_store *store, const char *name,
-			   const hf_etag *seen, int64_t timeout_ms,
-			   int cancel_fd, hf_error *error);
+	hf_status (*watch)(hf_store *store, const char *name, const hf_etag *seen,
+		int64_t timeout_ms, int cancel_fd, hf_error *error);
 
 	/* Event lines, newest first, at most `limit` (0: all). */
 	hf_status (*history)(hf_store *store, const char *name, size_t limit,
-			     hf_store_line_fn fn, void *arg, hf_error *error);
+		hf_store_line_fn fn, void *arg, hf_error *error);
 	/* Keep the newest `keep` events (at least; >= 1). */
-	hf_status (*prune)(hf_store *store, const char *name, size_t keep,
-			   hf_error *error);
+	hf_status (*prune)(hf_store *store, const char *name, size_t keep, hf_error *error);
 
 	/*
 	 * Drop the state marked `expected` and its history; from then on the
 	 * floor of every absent key is at least `floor`. HF_CHANGED if it is
 	 * not that state.
 	 */
-	hf_status (*forget)(hf_store *store, const char *name,
-			    const hf_etag *expected, uint64_t floor,
-			    hf_error *error);
+	hf_status (*forget)(hf_store *store, const char *name, const hf_etag *expected,
+		uint64_t floor, hf_error *error);
 
 	/* Remove left-overs of killed processes; adds to *removed. */
 	hf_status (*sweep)(hf_store *store, size_t *removed, hf_error *error);
@@ -227,8 +226,8 @@ typedef struct hf_store_ops {
 	 * waits: HF_HELD if a neighbour or another of us has it. Whoever has
 	 * it has proof that conflicting grants in the record are dead.
 	 */
-	hf_status (*bind)(hf_store *store, const char *name, hf_mode mode,
-			  int *fd_out, hf_error *error);
+	hf_status (*bind)(
+		hf_store *store, const char *name, hf_mode mode, int *fd_out, hf_error *error);
 } hf_store_ops;
 
 /*

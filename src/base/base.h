@@ -80,9 +80,9 @@ typedef struct hf_buf {
 	size_t cap;
 	bool failed;
 } hf_buf;
-#define HF_BUF_INIT                                                                            \
-	{                                                                                      \
-		NULL, 0, 0, false                                                              \
+#define HF_BUF_INIT               \
+	{                         \
+		NULL, 0, 0, false \
 	}
 void hf_buf_free(hf_buf *buf);
 void hf_buf_clear(hf_buf *buf); /* len = 0, keeps the memory */

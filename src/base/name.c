@@ -14,7 +14,8 @@ hf_status hf_check_name(const char *name, hf_error *error)
 			"a lock's name has %zu bytes: at most %d are allowed", n, HF_NAME_MAX);
 	if (!hf_utf8_plain(name, n))
 		return hf_fail(error, HF_INVALID, "name", 0,
-			"a lock's name is not UTF-8 or has a control character: use plain text");
+			"a lock's name is not UTF-8 or has a control character: use plain "
+			"text");
 	return HF_OK;
 }
 

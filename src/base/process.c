@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@ static struct {
 	char boot[37];
 	char command[97];
 	char domain[64];
+	char owner[160];
 } self = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static void before_fork(void)
@@ -84,7 +86,8 @@ static bool read_stat(int64_t pid, struct proc_stat *out)
 		return false;
 	/* state(3) ... num_threads(20) itrealvalue starttime(22) */
 	return sscanf(p + 1,
-		       " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %ld "
+		       " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+		       "%ld "
 		       "%*d %lu",
 		       &out->state, &out->threads, &out->start) == 3;
 }
@@ -115,6 +118,28 @@ static void fill_command(void)
 	plain(self.command);
 }
 
+/* user@host, as `who` would show it. */
+static void fill_owner(void)
+{
+	struct passwd entry;
+	struct passwd *found = NULL;
+	char memory[2048];
+	const char *user = getenv("LOGNAME");
+
+	if (!user || !*user || strlen(user) > 64 || !hf_utf8_plain(user, strlen(user))) {
+		user = "?";
+		if (!getpwuid_r(geteuid(), &entry, memory, sizeof(memory), &found) && found)
+			user = entry.pw_name;
+	}
+	snprintf(self.owner, sizeof(self.owner), "%.64s@%s", user, self.host);
+}
+
+const char *hf_self_owner(void)
+{
+	hf_self();
+	return self.owner;
+}
+
 static void fill_self(void)
 {
 	struct proc_stat st = {.start = 0};
@@ -140,6 +165,7 @@ static void fill_self(void)
 	p->start = st.start;
 	p->live = "";
 	p->command = self.command;
+	fill_owner();
 	snprintf(self.domain, sizeof(self.domain), "%s.%llx", self.boot,
 		(unsigned long long)p->timens);
 }
@@ -228,16 +254,16 @@ hf_status hf_liveness_new(const char *runtime_dir, hf_liveness **out, hf_error *
 		struct stat st;
 
 		hf_new_id(id);
-		if (snprintf(l->path, sizeof(l->path), "%s/" LIVE_PREFIX "%s", runtime_dir, id) >=
-			(int)sizeof(l->path)) {
+		if (snprintf(l->path, sizeof(l->path), "%s/" LIVE_PREFIX "%s", runtime_dir,
+			    id) >= (int)sizeof(l->path)) {
 			free(l);
 			return hf_fail(error, HF_INVALID, "liveness", 0,
 				"the runtime folder's path is too long: %s", runtime_dir);
 		}
 		l->fd = open(l->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 		if (l->fd < 0) {
-			hf_status st_fail = hf_fail_errno(error, HF_CANNOT_CREATE, "liveness", errno,
-				"cannot make the liveness file %s", l->path);
+			hf_status st_fail = hf_fail_errno(error, HF_CANNOT_CREATE, "liveness",
+				errno, "cannot make the liveness file %s", l->path);
 
 			free(l);
 			return st_fail;

@@ -19,12 +19,12 @@
 typedef struct hf_process {
 	const char *host; /* for people */
 	const char *boot; /* the kernel's boot id; "": not known */
-	uint64_t pidns;	  /* inode of the pid namespace; 0: not known */
+	uint64_t pidns; /* inode of the pid namespace; 0: not known */
 	uint64_t timens;
 	int64_t pid;
 	uint64_t start; /* start time in clock ticks since boot; 0: not known */
 	uint32_t uid;
-	const char *live;    /* path of the liveness file; "": none */
+	const char *live; /* path of the liveness file; "": none */
 	const char *command; /* argv, cut short, for people */
 } hf_process;
 
@@ -33,6 +33,9 @@ typedef struct hf_process {
  * its own on its first call. `live` is always "": hf_liveness_get() has it.
  */
 const hf_process *hf_self(void);
+
+/* "user@host" of this process, for people. Borrowed. */
+const char *hf_self_owner(void);
 
 /* What stands as `command` from now on ("" to begin with: taken from /proc). */
 void hf_self_set_command(const char *command);

@@ -11,7 +11,7 @@
  * never hand out the same id.
  */
 static _Thread_local struct {
-	unsigned char bytes[256];
+	unsigned char bytes[1024];
 	size_t used;
 	unsigned generation;
 } pool = {.used = sizeof(pool.bytes)};

@@ -37,7 +37,8 @@ hf_status hf_runtime_dir(const char *wanted, char *out, size_t cap, hf_error *er
 		if (try_dir(out, cap, wanted, ""))
 			return HF_OK;
 		return hf_fail(error, HF_CANNOT_CREATE, "runtime", 0,
-			"the runtime folder %s cannot be used: it must be an absolute path to a "
+			"the runtime folder %s cannot be used: it must be an absolute path to "
+			"a "
 			"folder of this user that others cannot write",
 			wanted);
 	}
@@ -48,7 +49,8 @@ hf_status hf_runtime_dir(const char *wanted, char *out, size_t cap, hf_error *er
 		try_dir(out, cap, user_dir, "/holdfast") || try_dir(out, cap, tmp_dir, ""))
 		return HF_OK;
 	return hf_fail(error, HF_CANNOT_CREATE, "runtime", 0,
-		"no runtime folder can be had: set HOLDFAST_RUNTIME_DIR to a folder of this user "
+		"no runtime folder can be had: set HOLDFAST_RUNTIME_DIR to a folder of this "
+		"user "
 		"that others cannot write (tried $XDG_RUNTIME_DIR/holdfast, %s/holdfast, %s)",
 		user_dir, tmp_dir);
 }

@@ -113,7 +113,7 @@ static int64_t unit_ms(const char *name)
 bool hf_parse_duration(const char *text, int64_t *ms_out)
 {
 	int64_t whole = 0;
-	int64_t part = 0;  /* the fraction in millionths ... */
+	int64_t part = 0; /* the fraction in millionths ... */
 	int64_t place = 100000; /* ... and what the next digit of it is worth */
 	bool more = false; /* digits beyond the millionths, not all 0 */
 	bool digits = false;
@@ -147,7 +147,8 @@ void hf_format_duration(int64_t ms, char out[24])
 
 	for (i = 0; i < HF_ARRAY_LEN(units); i++) {
 		if (ms % units[i].ms == 0 && (ms != 0 || units[i].ms == 1000)) {
-			snprintf(out, 24, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
+			snprintf(out, 24, "%lld%s", (long long)(ms / units[i].ms),
+				units[i].name);
 			return;
 		}
 	}

@@ -53,7 +53,8 @@ static hf_status bad(hf_error *error, const char *text, const char *why)
 }
 
 /* "key=value&key=value" */
-static hf_status parse_options(const char *text, char *query, hf_url_parts *out, hf_error *error)
+static hf_status parse_options(
+	const char *text, char *query, hf_url_parts *out, hf_error *error)
 {
 	size_t count = 1;
 	char *p;

@@ -1,6 +1,21 @@
 /*
  * What the subcommands share. One file a subcommand: cli_NAME(argc, argv) with
  * argv[0] the subcommand's name; it returns the process's exit code.
+ *
+ * Each begins alike:
+ *
+ *	if (!cli_options_read(argc, argv, CLI_TAKES_..., 1, 1, &options, &code))
+ *		return code;                // also after --help
+ *	manager = cli_open(&options, &code);
+ *	if (!manager)
+ *		goto out;                   // the message is out already
+ *	...
+ *	out:
+ *		hf_close(manager);
+ *		cli_options_free(&options);
+ *
+ * Only the public API and src/base stand below this floor. What goes to a
+ * person passes through output.h, which lets no control character through.
  */
 #ifndef HF_CLI_H
 #define HF_CLI_H
@@ -8,18 +23,31 @@
 #include "base/base.h"
 #include <holdfast/holdfast.h>
 
+/* Where a value came from; a later one overrides an earlier one. */
+typedef enum cli_source {
+	CLI_FROM_DEFAULT = 0,
+	CLI_FROM_GIT_CONFIG,
+	CLI_FROM_ENVIRONMENT,
+	CLI_FROM_FLAG
+} cli_source;
+
 /* Options common to the subcommands, from git config, HOLDFAST_*, flags. */
 typedef struct cli_options {
+	const char *command_name; /* the subcommand: "run" */
 	char *store; /* URL; never NULL after cli_options_read() */
-	hf_acquire_options acquire; /* strings are borrowed from argv or config */
+	cli_source store_source;
+	hf_acquire_options acquire; /* strings live as long as the options */
+	cli_source ttl_source;
 	int conflict_exit_code; /* -E; default 1 */
 	bool json;
 	bool quiet;
 	bool verbose;
 	bool watch;
+	bool all; /* list --all: free locks too */
 	bool release_by_set; /* --id, --fingerprint or --owner was given */
 	hf_who who;
-	int64_t forget_after_ms; /* cleanup; default a day */
+	int64_t forget_after_ms; /* cleanup; default a day; -1: never */
+	uint32_t history_limit; /* what each lock's history keeps; 0: all */
 	int64_t keep; /* log --prune N; -1: not given */
 	size_t log_limit; /* log -N; 0: all */
 	bool even_corrupt;
@@ -31,6 +59,7 @@ typedef struct cli_options {
 	int name_count;
 	char **names;
 	char **command; /* NULL-ended; NULL: none given */
+	struct cli_block *memory; /* what the strings above rest on */
 } cli_options;
 
 /* Bits saying which options a subcommand takes. */
@@ -44,12 +73,16 @@ enum {
 	CLI_TAKES_RUN = 1 << 6,
 	CLI_TAKES_FORCE = 1 << 7,
 	CLI_TAKES_TTL = 1 << 8, /* extend */
-	CLI_TAKES_WAIT = 1 << 9 /* wait: -w -n -E */
+	CLI_TAKES_WAIT = 1 << 9, /* wait: -w -n -E */
+	CLI_TAKES_LIST = 1 << 10,
+	CLI_TAKES_QUERY = 1 << 11, /* status: -E */
+	CLI_TAKES_NO_STORE = 1 << 12 /* stores, version: nothing is opened */
 };
 
 /*
- * Read configuration and argv into `out`. False: a message has been printed
- * and *exit_out says with which code to leave (0 after --help).
+ * Read configuration and argv into `out`. False: a message has been printed,
+ * `out` holds nothing, and *exit_out says with which code to leave (0 after
+ * --help).
  */
 bool cli_options_read(int argc, char **argv, unsigned takes, int min_names, int max_names,
 	cli_options *out, int *exit_out);
@@ -58,8 +91,37 @@ void cli_options_free(cli_options *options);
 /* Open the store; on failure prints why and sets *exit_out. */
 hf_manager *cli_open(const cli_options *options, int *exit_out);
 
-/* Print "holdfast: TEXT" (unless quiet and it is only an answer); exit code. */
+/*
+ * Print "holdfast: TEXT" and return the exit code for `status`. HF_HELD and
+ * HF_TIMED_OUT are answers: with -q they are not printed, and their code is
+ * that of -E.
+ */
 int cli_fail(const cli_options *options, hf_status status, const hf_error *error);
+
+/* How the command was called, for messages: "holdfast" or "git hold". */
+const char *cli_program(void);
+/* Tell it, from argv[0]. */
+void cli_set_program(const char *argv0);
+
+/* "holdfast: TEXT" on standard error, in one write. */
+void cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same with "; see 'holdfast help COMMAND'" appended. Returns 64. */
+int cli_usage(const char *command, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* One subcommand, for main() and the help. */
+typedef struct cli_command {
+	const char *name;
+	int (*call)(int argc, char **argv);
+	const char *arguments; /* after the options in the usage line */
+	const char *summary; /* one line */
+	const char *about; /* paragraphs */
+} cli_command;
+
+/* NULL: there is none of that name. */
+const cli_command *cli_command_find(const char *name);
+/* All of them, ended by one without a name. */
+const cli_command *cli_command_table(void);
 
 int cli_run(int argc, char **argv);
 int cli_acquire(int argc, char **argv);

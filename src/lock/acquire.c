@@ -2,7 +2,6 @@
 #include "manager.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -41,8 +40,9 @@ static hf_status check_options(
 	if (o->ttl_ms && (o->ttl_ms < TTL_MIN_MS || o->ttl_ms > TTL_MAX_MS))
 		return bad(error, "the ttl must be 0 (until released) or 100 ms to 365 days");
 	if (!o->ttl_ms && !(m->capabilities & HF_CAP_HOST_LOCAL) && !(o->flags & HF_DETACHED))
-		return bad(error, "on this store nobody can prove that a holder has died: give a "
-				  "ttl above 0");
+		return bad(error,
+			"on this store nobody can prove that a holder has died: give a "
+			"ttl above 0");
 	if (o->wait_ms < -1)
 		return bad(error, "the wait must be -1 (for ever), 0 or more");
 	if (o->lock_delay_ms < 0 || o->lock_delay_ms > DELAY_MAX_MS)
@@ -53,43 +53,30 @@ static hf_status check_options(
 		(o->backoff_min_ms < 1 || o->backoff_max_ms < o->backoff_min_ms))
 		return bad(error, "the backoff must be MIN..MAX with 1 ms <= MIN <= MAX");
 	if (o->strategy == HF_STEAL_STALE && o->stale_after_ms < 1)
-		return bad(error, "stale_after must be at least 1 ms, and more than a third of the "
-				  "holders' ttl");
+		return bad(error,
+			"stale_after must be at least 1 ms, and more than a third of the "
+			"holders' ttl");
 	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || (unsigned)o->mode > HF_SHARED)
 		return bad(error, "unknown mode or strategy");
 	if (!text_fits(o->owner, TEXT_MAX) || !text_fits(o->fingerprint, TEXT_MAX))
-		return bad(error, "owner and fingerprint must be up to 200 bytes of plain UTF-8");
+		return bad(
+			error, "owner and fingerprint must be up to 200 bytes of plain UTF-8");
 	if (!info_fits(o->info))
 		return bad(error, "info must be a JSON object of up to 4096 bytes");
 	if (!(m->capabilities & HF_CAP_SESSION_BOUND))
 		return HF_OK;
 	if (o->flags & HF_DETACHED)
 		return bad(error,
-			"in this layout a hold is an open file (flock) and ends with the process: use "
+			"in this layout a hold is an open file (flock) and ends with the "
+			"process: use "
 			"'holdfast run', or layout=slots for leases that outlive a command");
 	if (o->strategy == HF_STEAL_STALE || o->strategy == HF_FORCE_ACQUIRE)
-		return bad(error, "in this layout a hold is an open file (flock): it cannot be taken "
-				  "from its holder");
+		return bad(error,
+			"in this layout a hold is an open file (flock): it cannot be taken "
+			"from its holder");
 	if (o->limit)
 		return bad(error, "flock knows no limit of shared holders");
 	return HF_OK;
-}
-
-/* user@host, as `who` would show it. */
-static char *default_owner(void)
-{
-	struct passwd entry;
-	struct passwd *found = NULL;
-	char memory[2048];
-	char *owner = NULL;
-	const char *user = getenv("LOGNAME");
-
-	if (!user || !*user || !text_fits(user, 64)) {
-		user = "?";
-		if (!getpwuid_r(geteuid(), &entry, memory, sizeof(memory), &found) && found)
-			user = entry.pw_name;
-	}
-	return asprintf(&owner, "%s@%s", user, hf_self()->host) < 0 ? NULL : owner;
 }
 
 static hf_lease *new_lease(
@@ -99,7 +86,7 @@ static hf_lease *new_lease(
 
 	if (lease) {
 		lease->name = strdup(name);
-		lease->owner = o->owner ? strdup(o->owner) : default_owner();
+		lease->owner = o->owner ? strdup(o->owner) : strdup(hf_self_owner());
 	}
 	if (!lease || !lease->name || !lease->owner) {
 		if (lease)
@@ -174,7 +161,8 @@ static hf_status bind_session(hf_manager *m, const char *name, const hf_acquire_
 		if (now_ms >= until_ms)
 			return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
 				"lock '%s' was held (flock) for all of the time to wait", name);
-		wake_ms = now_ms + pause_ms + (int64_t)hf_rng_below(&rng, (uint64_t)pause_ms + 1);
+		wake_ms =
+			now_ms + pause_ms + (int64_t)hf_rng_below(&rng, (uint64_t)pause_ms + 1);
 		if (wake_ms > until_ms)
 			wake_ms = until_ms;
 		(void)hf_register_watch(m, name, NULL, wake_ms, o->cancel_fd, NULL);

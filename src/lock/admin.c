@@ -10,12 +10,14 @@ static hf_status check_who(const hf_who *who, hf_error *error)
 
 	if (given != 1 || !text[0])
 		return hf_fail(error, HF_INVALID, "who", 0,
-			"say which grant by exactly one of id, fingerprint or owner, not empty");
+			"say which grant by exactly one of id, fingerprint or owner, not "
+			"empty");
 	return HF_OK;
 }
 
 /* One attempt with nothing special about it. */
-static hf_status ask(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *a, hf_error *error)
+static hf_status ask(
+	hf_manager *m, const hf_attempt_setup *setup, hf_attempt *a, hf_error *error)
 {
 	hf_attempt_init(a, setup, hf_now_here());
 	return hf_drive_attempt(m, a, NULL, error);
@@ -117,7 +119,7 @@ static hf_status replace_corrupt(
 		.host = hf_self()->host,
 		.pid = hf_self()->pid,
 		.ended = "corrupt:?"};
-	hf_record_encode(&r, &text);
+	hf_record_encode(&r, NULL, &text);
 	hf_event_encode(&r.event, &line);
 	hf_event_describe(&r.event, name, &summary);
 	if (text.failed || line.failed || summary.failed) {
@@ -235,8 +237,8 @@ static hf_status clean_one(hf_manager *m, const char *name, int64_t forget_after
 	return st;
 }
 
-hf_status hf_cleanup(hf_manager *manager, int64_t forget_after_ms, hf_cleanup_report *report_out,
-	hf_error *error)
+hf_status hf_cleanup(hf_manager *manager, int64_t forget_after_ms,
+	hf_cleanup_report *report_out, hf_error *error)
 {
 	hf_cleanup_report report = {.locks = 0};
 	struct names names = {.items = NULL};

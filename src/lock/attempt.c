@@ -39,6 +39,8 @@ void hf_attempt_free(hf_attempt *attempt)
 	hf_observer_free(&attempt->own_observer);
 	free(attempt->evidence);
 	attempt->evidence = NULL;
+	free(attempt->view);
+	attempt->view = NULL;
 }
 
 static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
@@ -86,7 +88,8 @@ static hf_status decode(hf_attempt *a, hf_now now)
 		return hf_fail_memory(&a->error, "attempt");
 	a->decoded = true;
 	a->probed = false;
-	if (a->fresh && a->record.gen < a->setup.request.least_gen)
+	/* What was forgotten starts again above the floor: no going back. */
+	if (a->fresh && (a->snap.len ? a->record.gen : a->snap.floor) < a->asked_gen)
 		a->regressed = true;
 	return HF_OK;
 }
@@ -108,35 +111,35 @@ static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 		e.now_ms = a->snap.now_ms + (now.boot_ms - a->snap.told_ms);
 	}
 	for (i = 0; i < a->record.grant_count; i++)
-		a->evidence[i].unchanged_ms = hf_observer_unchanged_ms(
-			a->setup.observer, &a->record, i, now.boot_ms);
+		a->evidence[i].unchanged_ms =
+			hf_observer_unchanged_ms(a->setup.observer, &a->record, i, now.boot_ms);
 	e.closed_unchanged_ms =
 		hf_observer_closed_ms(a->setup.observer, &a->record, now.boot_ms);
 	e.floor = a->snap.floor;
 	return e;
 }
 
-/* What neighbours are to see of the new state: its first holder. */
-static hf_public_view view_of(const hf_record *r)
+/* What neighbours are to see of the new state: one holder, the exclusive first. */
+static void fill_view(hf_public_view *view, const hf_record *r)
 {
-	hf_public_view view = {.held = r->grant_count > 0, .acquired_wall_ms = -1};
 	const hf_grant *g = r->grants;
 	size_t i;
 
-	if (!view.held)
-		return view;
+	memset(view, 0, sizeof(*view));
+	view->held = r->grant_count > 0;
+	if (!view->held)
+		return;
 	for (i = 1; i < r->grant_count; i++)
 		if (r->grants[i].mode == HF_EXCLUSIVE && g->mode == HF_SHARED)
 			g = &r->grants[i];
-	view.exclusive = g->mode == HF_EXCLUSIVE;
-	view.pid = g->process.pid;
-	view.acquired_wall_ms = g->acquired_wall_ms;
-	view.ttl_ms = g->ttl_ms;
-	hf_copy(view.id, sizeof(view.id), g->id);
-	hf_copy(view.owner, sizeof(view.owner), g->owner);
-	hf_copy(view.fingerprint, sizeof(view.fingerprint), g->fingerprint);
-	hf_copy(view.host, sizeof(view.host), g->process.host);
-	return view;
+	view->exclusive = g->mode == HF_EXCLUSIVE;
+	view->pid = g->process.pid;
+	view->acquired_wall_ms = g->acquired_wall_ms;
+	view->ttl_ms = g->ttl_ms;
+	hf_copy(view->id, sizeof(view->id), g->id);
+	hf_copy(view->owner, sizeof(view->owner), g->owner);
+	hf_copy(view->fingerprint, sizeof(view->fingerprint), g->fingerprint);
+	hf_copy(view->host, sizeof(view->host), g->process.host);
 }
 
 /* Turn the verdict's next record into the change to swap in. */
@@ -147,9 +150,15 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	hf_buf_clear(&a->out);
 	hf_buf_clear(&a->line);
 	hf_buf_clear(&a->summary);
-	hf_record_encode(&a->next, &a->out);
-	a->change = (hf_change){.view = view_of(&a->next),
-		.history_limit = a->setup.history_limit};
+	a->change = (hf_change){.history_limit = a->setup.history_limit};
+	if (a->setup.capabilities & HF_CAP_NEIGHBOURS) {
+		if (!a->view)
+			a->view = malloc(sizeof(*a->view));
+		if (!a->view)
+			return done(a, hf_fail_memory(&a->error, "attempt"));
+		fill_view(a->view, &a->next);
+		a->change.view = a->view;
+	}
 	if (!a->verdict.amend) {
 		hf_event_encode(&a->next.event, &a->line);
 		hf_event_describe(&a->next.event, a->setup.name, &a->summary);
@@ -157,12 +166,15 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 		a->event.summary = a->summary.data;
 		a->change.event = &a->event;
 	}
+	hf_record_encode(&a->next, a->verdict.amend ? NULL : &a->line, &a->out);
 	if (a->out.failed || a->line.failed || a->summary.failed)
 		return done(a, hf_fail_memory(&a->error, "attempt"));
 	if (a->out.len > HF_RECORD_MAX)
 		return done(a, hf_fail(&a->error, HF_INVALID, "attempt", 0,
-			"the lock's record would be longer than %d bytes: too many holders, or "
-			"too long texts", HF_RECORD_MAX));
+				       "the lock's record would be longer than %d bytes: too "
+				       "many holders, or "
+				       "too long texts",
+				       HF_RECORD_MAX));
 	a->change.data = a->out.data;
 	a->change.len = a->out.len;
 	/*
@@ -190,8 +202,10 @@ static void explain_held(hf_attempt *a, hf_status status)
 	case HF_TIMED_OUT:
 		if (!g && a->record.closed_ms)
 			hf_fail(&a->error, status, "acquire", 0,
-				"lock '%s' is closed for a while: its last lease ended without a "
-				"release and had a lock delay", name);
+				"lock '%s' is closed for a while: its last lease ended without "
+				"a "
+				"release and had a lock delay",
+				name);
 		else if (!g)
 			hf_fail(&a->error, status, "acquire", 0, "lock '%s' is held", name);
 		else
@@ -202,8 +216,8 @@ static void explain_held(hf_attempt *a, hf_status status)
 		break;
 	case HF_NOT_OWNER:
 		if (g)
-			hf_fail(&a->error, status, "release", 0, "lock '%s' is owned by %s, not %s",
-				name, who,
+			hf_fail(&a->error, status, "release", 0,
+				"lock '%s' is owned by %s, not %s", name, who,
 				a->setup.request.who.owner ? a->setup.request.who.owner
 				: a->setup.request.who.id  ? a->setup.request.who.id
 							   : "the given fingerprint");
@@ -211,7 +225,8 @@ static void explain_held(hf_attempt *a, hf_status status)
 			hf_fail(&a->error, status, "release", 0, "lock '%s' is not held", name);
 		break;
 	case HF_LOST:
-		hf_fail(&a->error, status, "lease", 0, "the lease of lock '%s' had ended: %s", name,
+		hf_fail(&a->error, status, "lease", 0, "the lease of lock '%s' had ended: %s",
+			name,
 			a->verdict.reason[0] ? a->verdict.reason
 					     : "it expired or was taken away");
 		break;
@@ -221,8 +236,10 @@ static void explain_held(hf_attempt *a, hf_status status)
 		break;
 	case HF_UNKNOWN:
 		hf_fail(&a->error, status, "swap", 0,
-			"lock '%s': a request may or may not have reached the store, and it could "
-			"not be found out; look with 'holdfast status'", name);
+			"lock '%s': a request may or may not have reached the store, and it "
+			"could "
+			"not be found out; look with 'holdfast status'",
+			name);
 		break;
 	default:
 		break;
@@ -231,13 +248,27 @@ static void explain_held(hf_attempt *a, hf_status status)
 
 static hf_step decide(hf_attempt *a, hf_now now);
 
+/* `final` is the answer as soon as nothing of ours can land any more. */
+static void give_up(hf_attempt *a, hf_status final)
+{
+	a->giving_up = true;
+	a->final = final;
+	a->final_error = a->error;
+}
+
+static hf_step say_final(hf_attempt *a)
+{
+	a->error = a->final_error; /* not what the store said since */
+	return done(a, a->final);
+}
+
 /* Say `status`, once no request of ours can land any more. */
 static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 {
 	if (a->pending && status != HF_OK && status != HF_UNKNOWN) {
 		if (!a->giving_up) {
-			a->giving_up = true;
-			a->final = status;
+			explain_held(a, status);
+			give_up(a, status);
 			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
 			a->state = ST_DECIDE;
 			return decide(a, now);
@@ -313,8 +344,12 @@ static hf_step decide(hf_attempt *a, hf_now now)
 	hf_evidence e;
 	hf_status st = decode(a, now);
 
+	if (st == HF_CORRUPT && a->pending) {
+		st = HF_UNKNOWN; /* it may be ours that cannot be read */
+		explain_held(a, st);
+	}
 	if (st)
-		return st == HF_CORRUPT && a->pending ? done(a, HF_UNKNOWN) : done(a, st);
+		return done(a, st);
 	review_pending(a);
 	e = evidence_now(a, now);
 	if (a->giving_up && a->pending) {
@@ -324,13 +359,14 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		/* Did the last request land after all? Only look. */
 		a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
 		if (a->verdict.status != HF_OK || a->verdict.swap)
-			return conclude(a, a->final, now);
+			return say_final(a);
 		a->token = a->verdict.token;
 		return done(a, HF_OK);
 	} else if (a->giving_up) {
 		a->giving_up = false;
 	}
-	if (!a->probed && (request->ask == HF_ASK_REAP || request->ask == HF_ASK_FORCE_RELEASE) &&
+	if (!a->probed &&
+		(request->ask == HF_ASK_REAP || request->ask == HF_ASK_FORCE_RELEASE) &&
 		a->record.grant_count) {
 		a->state = ST_PROBE;
 		return HF_STEP_PROBE;
@@ -373,6 +409,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
 		attempt->asked_ms = now.boot_ms;
+		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
 	case ST_DECIDE: {
 		hf_step step = decide(attempt, now);
@@ -385,6 +422,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		return HF_STEP_PROBE;
 	case ST_SWAP:
 		attempt->asked_ms = now.boot_ms;
+		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_SWAP;
 	case ST_WAIT:
 		return HF_STEP_WAIT;
@@ -429,7 +467,8 @@ void hf_attempt_on_read(
 	hf_attempt *attempt, hf_status status, const hf_error *error, hf_now now)
 {
 	if (status) {
-		unreachable(attempt, status == HF_UNKNOWN ? HF_UNAVAILABLE : status, error, now);
+		unreachable(
+			attempt, status == HF_UNKNOWN ? HF_UNAVAILABLE : status, error, now);
 		return;
 	}
 	attempt->snap.asked_ms = attempt->asked_ms;
@@ -456,7 +495,8 @@ static void adopt_own_record(hf_attempt *a)
 		mine.len = a->out.len;
 		a->out = (hf_buf)HF_BUF_INIT;
 	}
-	mine.foreign = 0;
+	free(mine.foreign);
+	mine.foreign = NULL;
 	take_snapshot(a, &mine, true);
 }
 
@@ -474,7 +514,7 @@ void hf_attempt_on_swap(
 		a->token = a->verdict.token;
 		adopt_own_record(a);
 		if (a->giving_up)
-			done(a, a->final);
+			say_final(a);
 		else if (a->verdict.status == HF_OK)
 			done(a, HF_OK);
 		else if (a->verdict.status != HF_HELD)
@@ -506,13 +546,12 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 {
 	if (attempt->state == ST_DONE)
 		return;
+	hf_fail(&attempt->error, status, "acquire", 0, "lock '%s': waiting was cancelled",
+		attempt->setup.name);
 	if (!attempt->pending) {
-		hf_fail(&attempt->error, status, "acquire", 0, "lock '%s': waiting was cancelled",
-			attempt->setup.name);
 		done(attempt, status);
 		return;
 	}
-	attempt->giving_up = true;
-	attempt->final = status;
+	give_up(attempt, status);
 	attempt->state = ST_READ;
 }

@@ -16,6 +16,10 @@
  *
  * so one code runs blocking (driver.c), in the keeper, and in the simulator.
  *
+ * Before each hf_attempt_next() the driver may raise setup.request.least_gen
+ * and least_counter to what was learnt elsewhere: then tokens never go back for
+ * whoever shares that knowledge, even if the store does.
+ *
  * Requests of unknown fate (R4). A swap that names state E can land only over
  * E. While the last read still shows E, it may land yet ("pending"). So: read;
  * found our id - it landed; found another state - it never will; found E - ask
@@ -86,23 +90,25 @@ typedef struct hf_attempt {
 	uint64_t token;
 	/* Measured from here the grant may be trusted for its ttl. */
 	int64_t base_ms;
-	size_t ended;	/* grants that this ended, of others */
+	size_t ended; /* grants that this ended, of others */
 	bool regressed; /* the store went back behind what we knew */
 	hf_error error;
 
 	/* ---- inside ---- */
 	int state;
 	int64_t wait_until_ms;
-	bool fresh;	/* snap was read in this attempt */
-	bool decoded;	/* record is snap */
-	bool probed;	/* evidence[].dead is known for record */
-	bool pending;	/* a swap over pending_over may land yet */
-	bool sent;	/* some swap of ours may have landed */
+	bool fresh; /* snap was read in this attempt */
+	bool decoded; /* record is snap */
+	bool probed; /* evidence[].dead is known for record */
+	bool pending; /* a swap over pending_over may land yet */
+	bool sent; /* some swap of ours may have landed */
 	bool giving_up; /* pending is to be resolved, then final is said */
 	hf_status final;
+	hf_error final_error;
 	hf_etag pending_over;
 	int64_t settle_until_ms;
 	int64_t asked_ms;
+	uint64_t asked_gen; /* least_gen when the store was asked */
 	uint32_t tries;
 	hf_verdict verdict;
 	hf_rng rng;
@@ -112,6 +118,7 @@ typedef struct hf_attempt {
 	hf_buf line;
 	hf_buf summary;
 	hf_event_text event;
+	hf_public_view *view; /* made on first use */
 	hf_observer own_observer;
 	size_t evidence_cap;
 } hf_attempt;
@@ -140,8 +147,8 @@ void hf_attempt_on_wake(hf_attempt *attempt);
 void hf_attempt_cancel(hf_attempt *attempt, hf_status status);
 
 /* A snapshot decoded into a record, a neighbour's hold as a foreign grant. */
-hf_status hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, hf_record *record,
-	hf_error *error);
+hf_status hf_snapshot_decode(
+	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error);
 void hf_snapshot_clear(hf_snapshot *snapshot);
 
 #endif

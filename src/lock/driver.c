@@ -46,6 +46,19 @@ static void probe(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 	}
 }
 
+/*
+ * The dead have been ended in the store: their liveness files have served (R8).
+ * Not before: others might have needed the proof.
+ */
+static void bury_the_dead(const hf_attempt *a)
+{
+	size_t i;
+
+	for (i = 0; i < a->record.grant_count; i++)
+		if (a->evidence[i].dead && a->record.grants[i].process.live[0])
+			hf_liveness_bury(a->record.grants[i].process.live);
+}
+
 #define HOLDER_ENDED (-2)
 
 /*
@@ -84,7 +97,8 @@ static int either(int a, int b)
 
 	if (fd < 0)
 		return -1;
-	if (epoll_ctl(fd, EPOLL_CTL_ADD, a, &event) || epoll_ctl(fd, EPOLL_CTL_ADD, b, &event)) {
+	if (epoll_ctl(fd, EPOLL_CTL_ADD, a, &event) ||
+		epoll_ctl(fd, EPOLL_CTL_ADD, b, &event)) {
 		close(fd);
 		return -1;
 	}
@@ -102,15 +116,17 @@ static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 {
 	int holder = holder_pidfd(m, a);
 	int both = holder >= 0 && drive->cancel_fd >= 0 ? either(holder, drive->cancel_fd) : -1;
-	int cancel = both >= 0 ? both : drive->cancel_fd >= 0 ? drive->cancel_fd
-				: holder >= 0 ? holder : -1;
+	int cancel = both >= 0		     ? both
+		     : drive->cancel_fd >= 0 ? drive->cancel_fd
+		     : holder >= 0	     ? holder
+					     : -1;
 	int64_t wake_ms = a->wake_ms;
 	int64_t soon_ms = hf_boot_ms() + 50;
 
 	if (holder == HOLDER_ENDED && wake_ms > soon_ms)
 		wake_ms = soon_ms;
-	if (hf_register_watch(m, a->setup.name, a->snap.etag.len ? &a->snap.etag : NULL, wake_ms,
-		    cancel, NULL)) {
+	if (hf_register_watch(m, a->setup.name, a->snap.etag.len ? &a->snap.etag : NULL,
+		    wake_ms, cancel, NULL)) {
 		/* Watching failed: the backstop alone, without spinning. */
 		hf_sleep_until_ms(wake_ms < soon_ms ? wake_ms : soon_ms);
 	}
@@ -123,17 +139,21 @@ static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive, bool nowait)
 {
 	hf_attempt *a = attempt;
+	hf_now now = hf_now_here();
 	bool observed = false;
+	hf_error error;
 
 	for (;;) {
-		hf_error error = {.kind = HF_OK};
-		hf_step step = hf_attempt_next(a, hf_now_here());
+		hf_step step = hf_attempt_next(a, now);
 		hf_status st;
 
+		error.kind = HF_OK;
+		error.text[0] = '\0';
 		switch (step) {
 		case HF_STEP_READ:
 			st = hf_register_read(m, a->setup.name, &a->snap, &error);
-			hf_attempt_on_read(a, st, &error, hf_now_here());
+			now = hf_now_here();
+			hf_attempt_on_read(a, st, &error, now);
 			break;
 		case HF_STEP_PROBE:
 			probe(m, a, drive);
@@ -142,11 +162,15 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 				observed = true;
 			}
 			hf_attempt_on_probe(a);
+			now = hf_now_here();
 			break;
 		case HF_STEP_SWAP:
 			st = hf_register_swap(
 				m, a->setup.name, &a->snap.etag, &a->change, &a->reply, &error);
-			hf_attempt_on_swap(a, st, &error, hf_now_here());
+			now = hf_now_here();
+			if (!st && a->verdict.ended)
+				bury_the_dead(a);
+			hf_attempt_on_swap(a, st, &error, now);
 			break;
 		case HF_STEP_WAIT:
 			if (nowait)
@@ -156,6 +180,7 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 				break;
 			}
 			wait_for_change(m, a, drive);
+			now = hf_now_here();
 			hf_attempt_on_wake(a);
 			break;
 		case HF_STEP_DONE:
@@ -176,7 +201,8 @@ hf_status hf_drive_attempt(
 	hf_manager_remember(m, attempt);
 	if (attempt->regressed)
 		hf_manager_log(m,
-			"lock '%s': the store went back to an older state than this process knew; "
+			"lock '%s': the store went back to an older state than this process "
+			"knew; "
 			"what was acknowledged in between is gone, tokens go on above what was "
 			"known",
 			attempt->setup.name);

@@ -1,29 +1,47 @@
 /*
  * "key=value key=value": the fields of one line of a record.
  *
- * Values are percent-escaped. Reading works in place: keys and values point
- * into the line, which is overwritten.
+ * A table says which fields a struct has; the same table writes and reads it.
+ * Empty texts, zeros and exclusive mode are left out. Values are
+ * percent-escaped (blank, '%', control characters). Reading works in place:
+ * texts point into the line, which is overwritten. It is strict: an unknown
+ * key, a bad number or a stray word makes the whole line unreadable.
  */
 #ifndef HF_FIELDS_H
 #define HF_FIELDS_H
 
 #include "base/base.h"
 
-/* Append " key=value". Empty texts and zeros are left out. */
-void hf_put_text(hf_buf *buf, const char *key, const char *value);
-void hf_put_u64(hf_buf *buf, const char *key, uint64_t value);
-void hf_put_i64(hf_buf *buf, const char *key, int64_t value);
+typedef enum hf_field_type {
+	HF_FIELD_TEXT, /* const char * */
+	HF_FIELD_U64,
+	HF_FIELD_I64,
+	HF_FIELD_U32,
+	HF_FIELD_I32,
+	HF_FIELD_MODE, /* hf_mode, as s */
+	HF_FIELD_NAMES /* unsigned enum, by hf_field.names[] up to NULL */
+} hf_field_type;
 
-typedef struct hf_fields {
-	char *next;
-	bool bad; /* what is left is no field */
-} hf_fields;
+typedef struct hf_field {
+	const char *key;
+	size_t key_len;
+	hf_field_type type;
+	size_t offset;
+	const char *const *names;
+} hf_field;
 
-hf_fields hf_fields_of(char *line);
-/* The next field; false at the end, or with `bad` set. */
-bool hf_fields_next(hf_fields *fields, char **key_out, char **value_out);
+#define HF_FIELD(key, type, struct_name, member)                                \
+	{                                                                       \
+		key, sizeof(key) - 1, type, offsetof(struct_name, member), NULL \
+	}
 
-bool hf_read_u32(const char *value, uint32_t *out);
-bool hf_read_i32(const char *value, int32_t *out);
+/* Append " key=value" for each field of `object` that is not blank. */
+void hf_fields_put(hf_buf *buf, const hf_field *fields, size_t count, const void *object);
+
+/*
+ * Read a line into `object`, whose fields are blank. Fields written in the
+ * table's order are found at once; any order is read.
+ */
+bool hf_fields_read(char *line, const hf_field *fields, size_t count, void *object);
 
 #endif

@@ -36,6 +36,18 @@ static void describe(hf_holder *out, const hf_grant *g)
 }
 
 /*
+ * A lease that is over closes the lock for its delay, though nobody may have
+ * noted that in the record yet: from its deadline, or from when it is found
+ * dead.
+ */
+static int64_t delay_left_ms(const hf_grant *g, bool dead, const hf_evidence *e)
+{
+	int64_t from_ms = dead ? e->now_ms : g->deadline_ms;
+
+	return g->lock_delay_ms ? from_ms + g->lock_delay_ms - e->now_ms : 0;
+}
+
+/*
  * Holders as they stand, with what is over by clock or death left out: it is
  * free for everyone, so it is shown as free.
  */
@@ -44,12 +56,14 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 	const hf_record *r = &in->record;
 	hf_evidence e = {.clock = m->host_clock, .now_ms = hf_boot_ms()};
 	hf_lock_info *info = &in->info;
+	int64_t closed_ms;
 	size_t i;
 
 	if (!m->host_clock[0] && (m->capabilities & HF_CAP_CLOCK)) {
 		e.clock = "store";
 		e.now_ms = in->snapshot.now_ms;
 	}
+	closed_ms = hf_rules_closed_ms(r, &e);
 	in->holders = calloc(r->grant_count + r->waiter_count + 1, sizeof(*in->holders));
 	if (!in->holders)
 		return HF_NO_MEMORY;
@@ -65,6 +79,8 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 			h->remaining_ms = hf_rules_remaining_ms(r, i, &e);
 		if (!h->dead && !(timed && h->remaining_ms == 0))
 			info->holder_count++;
+		else if (delay_left_ms(g, h->dead, &e) > closed_ms)
+			closed_ms = delay_left_ms(g, h->dead, &e);
 	}
 	info->holders = in->holders;
 	info->waiters = in->holders + info->holder_count;
@@ -73,7 +89,7 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 	info->waiter_count = r->waiter_count;
 	info->token = r->counter;
 	info->generation = r->gen;
-	info->closed_ms = hf_rules_closed_ms(r, &e);
+	info->closed_ms = closed_ms;
 	return HF_OK;
 }
 
@@ -267,6 +283,7 @@ hf_status hf_history_prune(hf_manager *manager, const char *name, size_t keep, h
 			"at least the last event of a lock is kept: give 1 or more");
 	if (!manager->ops->prune)
 		return hf_fail(error, HF_INVALID, "prune", 0,
-			"the history of the store %s cannot be pruned", hf_store_identity(manager));
+			"the history of the store %s cannot be pruned",
+			hf_store_identity(manager));
 	return manager->ops->prune(manager->store, name, keep, error);
 }

@@ -10,34 +10,46 @@
  */
 #include "manager.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
+/*
+ * Until then or until the bell is rung. A timer on CLOCK_BOOTTIME, because that
+ * is the clock leases are trusted on: it fires on waking from sleep too.
+ */
 static void wait_until_ms(hf_manager *m, int64_t wake_ms)
 {
-	struct timespec until;
-	int64_t ms;
+	struct itimerspec timer = {.it_value = {.tv_nsec = 0}};
+	struct pollfd fds[2] = {
+		{.fd = m->keeper_timer, .events = POLLIN},
+		{.fd = m->keeper_bell, .events = POLLIN},
+	};
+	uint64_t count;
 
 	m->keeper_wake_ms = wake_ms;
-	if (wake_ms == INT64_MAX) {
-		pthread_cond_wait(&m->changed, &m->mutex);
-		return;
+	if (wake_ms != INT64_MAX) {
+		timer.it_value.tv_sec = wake_ms / 1000;
+		timer.it_value.tv_nsec = wake_ms % 1000 * 1000000 + 1;
 	}
-	/* Condition variables know no CLOCK_BOOTTIME: look at least so often. */
-	ms = wake_ms - hf_boot_ms();
-	if (ms <= 0)
-		return;
-	if (ms > 60000)
-		ms = 60000;
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
-	pthread_cond_clockwait(&m->changed, &m->mutex, CLOCK_MONOTONIC, &until);
+	timerfd_settime(m->keeper_timer, TFD_TIMER_ABSTIME, &timer, NULL);
+	pthread_mutex_unlock(&m->mutex);
+	(void)poll(fds, 2, -1);
+	(void)!read(m->keeper_bell, &count, sizeof(count));
+	pthread_mutex_lock(&m->mutex);
+	m->keeper_wake_ms = 0; /* awake: it will look by itself */
+}
+
+static void ring(hf_manager *m)
+{
+	uint64_t one = 1;
+
+	(void)!write(m->keeper_bell, &one, sizeof(one));
 }
 
 /* When this lease wants attention; INT64_MAX: never. */
@@ -151,6 +163,14 @@ static void *keep(void *arg)
 	return NULL;
 }
 
+static void close_fds(hf_manager *m)
+{
+	if (m->keeper_timer >= 0)
+		close(m->keeper_timer);
+	if (m->keeper_bell >= 0)
+		close(m->keeper_bell);
+}
+
 /* The thread takes no signals: they belong to the program. */
 static int start_thread(hf_manager *m)
 {
@@ -159,9 +179,18 @@ static int start_thread(hf_manager *m)
 	int failed;
 
 	sigfillset(&all);
+	m->keeper_timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	m->keeper_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (m->keeper_timer < 0 || m->keeper_bell < 0) {
+		failed = errno;
+		close_fds(m);
+		return failed;
+	}
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	failed = pthread_create(&m->keeper, NULL, keep, m);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (failed)
+		close_fds(m);
 	return failed;
 }
 
@@ -179,7 +208,7 @@ hf_status hf_keeper_add(hf_lease *lease, hf_error *error)
 		failed = start_thread(m);
 		m->keeper_runs = !failed;
 	} else if (m->keeper_runs && wants_ms(lease) < m->keeper_wake_ms) {
-		pthread_cond_broadcast(&m->changed);
+		ring(m);
 	}
 	pthread_mutex_unlock(&m->mutex);
 	if (!failed)
@@ -209,7 +238,8 @@ void hf_keeper_remove(hf_lease *lease)
 void hf_keeper_wake(hf_manager *m)
 {
 	pthread_mutex_lock(&m->mutex);
-	pthread_cond_broadcast(&m->changed);
+	if (m->keeper_runs)
+		ring(m);
 	pthread_mutex_unlock(&m->mutex);
 }
 
@@ -221,10 +251,13 @@ void hf_keeper_stop(hf_manager *m)
 	pthread_mutex_lock(&m->mutex);
 	m->closing = true;
 	runs = m->keeper_runs;
-	pthread_cond_broadcast(&m->changed);
-	pthread_mutex_unlock(&m->mutex);
 	if (runs)
+		ring(m);
+	pthread_mutex_unlock(&m->mutex);
+	if (runs) {
 		pthread_join(m->keeper, NULL);
+		close_fds(m);
+	}
 	for (lease = m->leases; lease; lease = lease->next) {
 		lease->manager = NULL;
 		lease->listed = false;

@@ -187,7 +187,8 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 	/* Ours by id and not there any more: it ended without us. */
 	if (st == HF_NOT_OWNER)
 		st = hf_fail(error, HF_LOST, "release", 0,
-			"the lease of lock '%s' had ended before its release: it expired or was "
+			"the lease of lock '%s' had ended before its release: it expired or "
+			"was "
 			"taken away",
 			lease->name);
 	hf_lease_destroy(lease);
@@ -243,6 +244,7 @@ hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
 	hf_lease_seize(lease);
 	setup = setup_for(lease, HF_ASK_CONVERT);
 	setup.request.mode = mode;
+	setup.strategy = HF_FAIL_FAST; /* HELD is an answer here */
 	hf_attempt_init(&attempt, &setup, hf_now_here());
 	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
 	if (!st) {

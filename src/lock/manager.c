@@ -35,7 +35,8 @@ static char *default_state_dir(void)
 static hf_status open_store(
 	hf_manager *m, const char *url_text, const hf_open_options *o, hf_error *error)
 {
-	hf_store_env env = {.patience_ms = HF_PATIENCE_MS, .log = o->log, .log_arg = o->log_arg};
+	hf_store_env env = {
+		.patience_ms = HF_PATIENCE_MS, .log = o->log, .log_arg = o->log_arg};
 	hf_url_parts parts;
 	hf_status st = hf_url_parse(url_text, &parts, error);
 
@@ -65,7 +66,8 @@ hf_status hf_open(const char *url, const hf_open_options *options, hf_manager **
 	*manager_out = NULL;
 	if (o->size != sizeof(*o))
 		return hf_fail(error, HF_INVALID, "open", 0,
-			"hf_open_options has another size than this library's: initialise it with "
+			"hf_open_options has another size than this library's: initialise it "
+			"with "
 			"HF_OPEN_OPTIONS_INIT and build against this version's header");
 	m = calloc(1, sizeof(*m));
 	if (!m)
@@ -73,6 +75,7 @@ hf_status hf_open(const char *url, const hf_open_options *options, hf_manager **
 	m->fork_generation = hf_fork_generation();
 	m->log = o->log;
 	m->log_arg = o->log_arg;
+	m->history_limit = o->history_limit;
 	m->keeper_wake_ms = INT64_MAX;
 	pthread_mutex_init(&m->mutex, NULL);
 	pthread_cond_init(&m->changed, NULL);
@@ -149,6 +152,7 @@ hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask)
 		.backoff_max_ms = 2000,
 		.capabilities = m->capabilities,
 		.host_clock = m->host_clock,
+		.history_limit = m->history_limit,
 	};
 
 	setup.request.ask = ask;
@@ -228,8 +232,9 @@ hf_liveness *hf_manager_liveness(hf_manager *m)
 		if (!st)
 			st = hf_liveness_new(dir, &m->liveness, &error);
 		if (st)
-			hf_manager_log(m, "%s; without a liveness file others learn of this "
-					  "process's death by its pid or the ttl alone",
+			hf_manager_log(m,
+				"%s; without a liveness file others learn of this "
+				"process's death by its pid or the ttl alone",
 				error.text);
 	}
 	pthread_mutex_unlock(&m->mutex);

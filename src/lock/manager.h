@@ -46,19 +46,22 @@ struct hf_manager {
 	const char *host_clock; /* "" unless host-local */
 	hf_log_fn log;
 	void *log_arg;
+	uint32_t history_limit;
 	char *state_dir; /* "": keep nothing */
 	char *runtime_dir; /* NULL: the host's */
 	unsigned fork_generation;
 
 	pthread_mutex_t mutex;
-	pthread_cond_t changed; /* of `busy` and of the keeper's list */
+	pthread_cond_t changed; /* of a lease's `busy` */
 	struct hf_known known[HF_KNOWN_NAMES];
 	hf_liveness *liveness;
 	bool liveness_tried;
 	hf_lease *leases;
 	bool keeper_runs;
 	bool closing;
-	int64_t keeper_wake_ms;
+	int64_t keeper_wake_ms; /* when it will look next; 0: it is awake */
+	int keeper_timer; /* valid while keeper_runs */
+	int keeper_bell;
 	pthread_t keeper;
 };
 
@@ -119,9 +122,9 @@ typedef struct hf_drive {
 	int session_fd; /* -1: none; else conflicting grants are dead */
 	hf_mode session_mode;
 } hf_drive;
-#define HF_DRIVE_INIT                                                                          \
-	{                                                                                      \
-		-1, -1, HF_EXCLUSIVE                                                           \
+#define HF_DRIVE_INIT                \
+	{                            \
+		-1, -1, HF_EXCLUSIVE \
 	}
 
 /*

@@ -10,6 +10,15 @@ void hf_observer_free(hf_observer *observer)
 	*observer = (hf_observer)HF_OBSERVER_INIT;
 }
 
+/*
+ * Each renewal makes a generation at least: whatever came before under the same
+ * id has a smaller sum.
+ */
+static uint64_t count_of(const hf_grant *g)
+{
+	return g->granted_gen + g->renewals;
+}
+
 static hf_observation *find(const hf_observer *o, const char *id, uint64_t count)
 {
 	size_t i;
@@ -58,12 +67,11 @@ bool hf_observer_see(hf_observer *observer, const hf_record *record, int64_t now
 	for (i = 0; i < record->grant_count; i++, at++) {
 		const hf_grant *g = &record->grants[i];
 
-		if (!note(observer, at, g->id, g->renewals, now_ms))
+		if (!note(observer, at, g->id, count_of(g), now_ms))
 			return false;
 	}
-	/* The delay began with some swap; each grant after it starts it anew. */
 	if (record->closed_ms) {
-		if (!note(observer, at++, closed_id, record->gen, now_ms))
+		if (!note(observer, at++, closed_id, record->closed_gen, now_ms))
 			return false;
 	}
 	observer->count = at;
@@ -80,11 +88,11 @@ int64_t hf_observer_unchanged_ms(
 {
 	const hf_grant *g = &record->grants[i];
 
-	return since(find(observer, g->id, g->renewals), now_ms);
+	return since(find(observer, g->id, count_of(g)), now_ms);
 }
 
 int64_t hf_observer_closed_ms(
 	const hf_observer *observer, const hf_record *record, int64_t now_ms)
 {
-	return since(find(observer, closed_id, record->gen), now_ms);
+	return since(find(observer, closed_id, record->closed_gen), now_ms);
 }

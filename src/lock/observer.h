@@ -12,7 +12,11 @@
 
 typedef struct hf_observation {
 	char id[65]; /* grant id, a neighbour's mark, or "closed" */
-	uint64_t count; /* of renewals; of "closed": the generation */
+	/*
+	 * Grows with each renewal, and from one grant of an id to the next; of
+	 * "closed": the generation that closed it.
+	 */
+	uint64_t count;
 	int64_t since_ms; /* on hf_boot_ms() of the observer */
 } hf_observation;
 
@@ -22,9 +26,9 @@ typedef struct hf_observer {
 	hf_observation *items;
 } hf_observer;
 
-#define HF_OBSERVER_INIT                                                                       \
-	{                                                                                      \
-		0, 0, NULL                                                                     \
+#define HF_OBSERVER_INIT   \
+	{                  \
+		0, 0, NULL \
 	}
 
 void hf_observer_free(hf_observer *observer);

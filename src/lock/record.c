@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-static const char *const event_names[HF_EV_COUNT_] = {
+static const char *const event_names[HF_EV_COUNT_ + 1] = {
 	[HF_EV_NONE] = "none",
 	[HF_EV_ACQUIRE] = "acquire",
 	[HF_EV_REENTER] = "reenter",
@@ -57,6 +57,7 @@ void hf_record_reset(hf_record *record)
 	record->closed_ms = 0;
 	record->closed_until_ms = 0;
 	record->closed_clock = "";
+	record->closed_gen = 0;
 	record->event = blank_event;
 	record->grant_count = 0;
 	record->waiter_count = 0;
@@ -133,309 +134,185 @@ bool hf_record_copy(hf_record *to, const hf_record *from)
 	to->closed_ms = from->closed_ms;
 	to->closed_until_ms = from->closed_until_ms;
 	to->closed_clock = from->closed_clock;
+	to->closed_gen = from->closed_gen;
 	to->event = from->event;
 	return true;
 }
 
+/* ---- the fields ---- */
+
+#define GRANT_FIELDS(s, prefix)                                            \
+	HF_FIELD("id", HF_FIELD_TEXT, s, prefix id),                       \
+		HF_FIELD("group", HF_FIELD_TEXT, s, prefix group),         \
+		HF_FIELD("m", HF_FIELD_MODE, s, prefix mode),              \
+		HF_FIELD("lim", HF_FIELD_U32, s, prefix limit),            \
+		HF_FIELD("fl", HF_FIELD_U32, s, prefix flags),             \
+		HF_FIELD("pri", HF_FIELD_I32, s, prefix priority),         \
+		HF_FIELD("tok", HF_FIELD_U64, s, prefix token),            \
+		HF_FIELD("ttl", HF_FIELD_I64, s, prefix ttl_ms),           \
+		HF_FIELD("delay", HF_FIELD_I64, s, prefix lock_delay_ms),  \
+		HF_FIELD("gen", HF_FIELD_U64, s, prefix granted_gen),      \
+		HF_FIELD("ren", HF_FIELD_U64, s, prefix renewals),         \
+		HF_FIELD("at", HF_FIELD_I64, s, prefix acquired_wall_ms),  \
+		HF_FIELD("clk", HF_FIELD_TEXT, s, prefix clock),           \
+		HF_FIELD("dl", HF_FIELD_I64, s, prefix deadline_ms),       \
+		HF_FIELD("owner", HF_FIELD_TEXT, s, prefix owner),         \
+		HF_FIELD("fp", HF_FIELD_TEXT, s, prefix fingerprint),      \
+		HF_FIELD("under", HF_FIELD_TEXT, s, prefix under),         \
+		HF_FIELD("host", HF_FIELD_TEXT, s, prefix process.host),   \
+		HF_FIELD("boot", HF_FIELD_TEXT, s, prefix process.boot),   \
+		HF_FIELD("pns", HF_FIELD_U64, s, prefix process.pidns),    \
+		HF_FIELD("tns", HF_FIELD_U64, s, prefix process.timens),   \
+		HF_FIELD("pid", HF_FIELD_I64, s, prefix process.pid),      \
+		HF_FIELD("start", HF_FIELD_U64, s, prefix process.start),  \
+		HF_FIELD("uid", HF_FIELD_U32, s, prefix process.uid),      \
+		HF_FIELD("live", HF_FIELD_TEXT, s, prefix process.live),   \
+		HF_FIELD("cmd", HF_FIELD_TEXT, s, prefix process.command), \
+		HF_FIELD("info", HF_FIELD_TEXT, s, prefix info)
+
+static const hf_field grant_fields[] = {GRANT_FIELDS(hf_grant, )};
+
+static const hf_field waiter_fields[] = {
+	GRANT_FIELDS(hf_waiter, want.),
+	HF_FIELD("arr", HF_FIELD_U64, hf_waiter, arrival),
+	HF_FIELD("bell", HF_FIELD_TEXT, hf_waiter, bell),
+	HF_FIELD("wake", HF_FIELD_I64, hf_waiter, wake_ms),
+	HF_FIELD("offer", HF_FIELD_U64, hf_waiter, offer),
+	HF_FIELD("claim", HF_FIELD_I64, hf_waiter, claim_deadline_ms),
+};
+
+static const hf_field event_fields[] = {
+	HF_FIELD("gen", HF_FIELD_U64, hf_record_event, gen),
+	{"kind", 4, HF_FIELD_NAMES, offsetof(hf_record_event, kind), event_names},
+	HF_FIELD("at", HF_FIELD_I64, hf_record_event, wall_ms),
+	HF_FIELD("id", HF_FIELD_TEXT, hf_record_event, id),
+	HF_FIELD("m", HF_FIELD_MODE, hf_record_event, mode),
+	HF_FIELD("tok", HF_FIELD_U64, hf_record_event, token),
+	HF_FIELD("owner", HF_FIELD_TEXT, hf_record_event, owner),
+	HF_FIELD("host", HF_FIELD_TEXT, hf_record_event, host),
+	HF_FIELD("pid", HF_FIELD_I64, hf_record_event, pid),
+	HF_FIELD("ended", HF_FIELD_TEXT, hf_record_event, ended),
+};
+
+static const hf_field lock_fields[] = {
+	HF_FIELD("name", HF_FIELD_TEXT, hf_record, name),
+	HF_FIELD("gen", HF_FIELD_U64, hf_record, gen),
+	HF_FIELD("token", HF_FIELD_U64, hf_record, counter),
+	HF_FIELD("closed", HF_FIELD_I64, hf_record, closed_ms),
+	HF_FIELD("until", HF_FIELD_I64, hf_record, closed_until_ms),
+	HF_FIELD("clk", HF_FIELD_TEXT, hf_record, closed_clock),
+	HF_FIELD("since", HF_FIELD_U64, hf_record, closed_gen),
+};
+
 /* ---- writing ---- */
 
-static void put_process(hf_buf *buf, const hf_process *p)
+/* A grant as it is written: alone in its group, that goes without saying. */
+static hf_grant as_written(const hf_grant *g)
 {
-	hf_put_text(buf, "host", p->host);
-	hf_put_text(buf, "boot", p->boot);
-	hf_put_u64(buf, "pns", p->pidns);
-	hf_put_u64(buf, "tns", p->timens);
-	hf_put_i64(buf, "pid", p->pid);
-	hf_put_u64(buf, "start", p->start);
-	hf_put_u64(buf, "uid", p->uid);
-	hf_put_text(buf, "live", p->live);
-	hf_put_text(buf, "cmd", p->command);
-}
+	hf_grant w = *g;
 
-static void put_grant(hf_buf *buf, const hf_grant *g)
-{
-	hf_put_text(buf, "id", g->id);
-	if (strcmp(g->group, g->id) != 0)
-		hf_put_text(buf, "group", g->group);
-	hf_put_text(buf, "m", g->mode == HF_SHARED ? "s" : "x");
-	hf_put_u64(buf, "lim", g->limit);
-	hf_put_u64(buf, "fl", g->flags & (unsigned)~HF_GRANT_FOREIGN);
-	hf_put_i64(buf, "pri", g->priority);
-	hf_put_u64(buf, "tok", g->token);
-	hf_put_i64(buf, "ttl", g->ttl_ms);
-	hf_put_i64(buf, "delay", g->lock_delay_ms);
-	hf_put_u64(buf, "ren", g->renewals);
-	hf_put_i64(buf, "at", g->acquired_wall_ms);
-	hf_put_text(buf, "clk", g->clock);
-	hf_put_i64(buf, "dl", g->deadline_ms);
-	hf_put_text(buf, "owner", g->owner);
-	hf_put_text(buf, "fp", g->fingerprint);
-	hf_put_text(buf, "under", g->under);
-	put_process(buf, &g->process);
-	hf_put_text(buf, "info", g->info);
+	if (!strcmp(w.group, w.id))
+		w.group = "";
+	w.flags &= (unsigned)~HF_GRANT_FOREIGN;
+	return w;
 }
 
 void hf_event_encode(const hf_record_event *event, hf_buf *buf)
 {
-	hf_put_u64(buf, "gen", event->gen);
-	hf_put_text(buf, "kind", hf_event_kind_name(event->kind));
-	hf_put_i64(buf, "at", event->wall_ms);
-	hf_put_text(buf, "id", event->id);
-	if (event->mode == HF_SHARED)
-		hf_put_text(buf, "m", "s");
-	hf_put_u64(buf, "tok", event->token);
-	hf_put_text(buf, "owner", event->owner);
-	hf_put_text(buf, "host", event->host);
-	hf_put_i64(buf, "pid", event->pid);
-	hf_put_text(buf, "ended", event->ended);
+	hf_fields_put(buf, event_fields, HF_ARRAY_LEN(event_fields), event);
 }
 
-void hf_record_encode(const hf_record *record, hf_buf *buf)
+void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf *buf)
 {
 	size_t i;
 
 	hf_buf_adds(buf, "holdfast 1\nlock");
-	hf_put_text(buf, "name", record->name);
-	hf_put_u64(buf, "gen", record->gen);
-	hf_put_u64(buf, "token", record->counter);
-	hf_put_i64(buf, "closed", record->closed_ms);
-	hf_put_i64(buf, "until", record->closed_until_ms);
-	hf_put_text(buf, "clk", record->closed_clock);
+	hf_fields_put(buf, lock_fields, HF_ARRAY_LEN(lock_fields), record);
 	hf_buf_adds(buf, "\nevent");
-	hf_event_encode(&record->event, buf);
+	if (event_line)
+		hf_buf_add(buf, event_line->data, event_line->len);
+	else
+		hf_event_encode(&record->event, buf);
 	for (i = 0; i < record->grant_count; i++) {
+		hf_grant g = as_written(&record->grants[i]);
+
 		hf_buf_adds(buf, "\ngrant");
-		put_grant(buf, &record->grants[i]);
+		hf_fields_put(buf, grant_fields, HF_ARRAY_LEN(grant_fields), &g);
 	}
 	for (i = 0; i < record->waiter_count; i++) {
-		const hf_waiter *w = &record->waiters[i];
+		hf_waiter w = record->waiters[i];
 
+		w.want = as_written(&w.want);
 		hf_buf_adds(buf, "\nwait");
-		put_grant(buf, &w->want);
-		hf_put_u64(buf, "arr", w->arrival);
-		hf_put_text(buf, "bell", w->bell);
-		hf_put_i64(buf, "wake", w->wake_ms);
-		hf_put_u64(buf, "offer", w->offer);
-		hf_put_i64(buf, "claim", w->claim_deadline_ms);
+		hf_fields_put(buf, waiter_fields, HF_ARRAY_LEN(waiter_fields), &w);
 	}
 	hf_buf_adds(buf, "\nend\n");
 }
 
 /* ---- reading ---- */
 
-static bool read_mode(const char *value, hf_mode *out)
+/* What a grant just read must keep to; its group is made explicit. */
+static bool check_grant(hf_grant *g)
 {
-	*out = value[0] == 's' ? HF_SHARED : HF_EXCLUSIVE;
-	return (value[0] == 's' || value[0] == 'x') && !value[1];
-}
-
-static bool read_process_field(hf_process *p, const char *key, const char *value)
-{
-	if (!strcmp(key, "host"))
-		return (p->host = value);
-	if (!strcmp(key, "boot"))
-		return (p->boot = value);
-	if (!strcmp(key, "pns"))
-		return hf_parse_u64(value, &p->pidns);
-	if (!strcmp(key, "tns"))
-		return hf_parse_u64(value, &p->timens);
-	if (!strcmp(key, "pid"))
-		return hf_parse_i64(value, &p->pid);
-	if (!strcmp(key, "start"))
-		return hf_parse_u64(value, &p->start);
-	if (!strcmp(key, "uid"))
-		return hf_read_u32(value, &p->uid);
-	if (!strcmp(key, "live"))
-		return (p->live = value);
-	if (!strcmp(key, "cmd"))
-		return (p->command = value);
-	return false;
-}
-
-static bool read_grant_field(hf_grant *g, const char *key, const char *value)
-{
-	if (!strcmp(key, "id"))
-		return *(g->id = value) && strlen(value) <= 64;
-	if (!strcmp(key, "group"))
-		return *(g->group = value) && strlen(value) <= 64;
-	if (!strcmp(key, "m"))
-		return read_mode(value, &g->mode);
-	if (!strcmp(key, "lim"))
-		return hf_read_u32(value, &g->limit);
-	if (!strcmp(key, "fl"))
-		return hf_read_u32(value, &g->flags) && g->flags <= HF_GRANT_BOUND;
-	if (!strcmp(key, "pri"))
-		return hf_read_i32(value, &g->priority);
-	if (!strcmp(key, "tok"))
-		return hf_parse_u64(value, &g->token);
-	if (!strcmp(key, "ttl"))
-		return hf_parse_i64(value, &g->ttl_ms) && g->ttl_ms >= 0;
-	if (!strcmp(key, "delay"))
-		return hf_parse_i64(value, &g->lock_delay_ms) && g->lock_delay_ms >= 0;
-	if (!strcmp(key, "ren"))
-		return hf_parse_u64(value, &g->renewals);
-	if (!strcmp(key, "at"))
-		return hf_parse_i64(value, &g->acquired_wall_ms);
-	if (!strcmp(key, "clk"))
-		return (g->clock = value);
-	if (!strcmp(key, "dl"))
-		return hf_parse_i64(value, &g->deadline_ms);
-	if (!strcmp(key, "owner"))
-		return (g->owner = value);
-	if (!strcmp(key, "fp"))
-		return (g->fingerprint = value);
-	if (!strcmp(key, "under"))
-		return (g->under = value);
-	if (!strcmp(key, "info"))
-		return (g->info = value);
-	return read_process_field(&g->process, key, value);
-}
-
-static bool read_grant(hf_fields *fields, hf_grant *g)
-{
-	char *key;
-	char *value;
-
-	while (hf_fields_next(fields, &key, &value))
-		if (!read_grant_field(g, key, value))
-			return false;
 	if (!g->group[0])
 		g->group = g->id;
-	return !fields->bad && g->id[0];
+	return g->id[0] && strlen(g->id) <= 64 && strlen(g->group) <= 64 &&
+	       g->flags <= HF_GRANT_BOUND && g->ttl_ms >= 0 && g->lock_delay_ms >= 0;
 }
 
-static bool read_waiter_field(hf_waiter *w, const char *key, const char *value)
+static bool read_grant(char *line, hf_grant *g)
 {
-	if (!strcmp(key, "arr"))
-		return hf_parse_u64(value, &w->arrival);
-	if (!strcmp(key, "bell"))
-		return (w->bell = value);
-	if (!strcmp(key, "wake"))
-		return hf_parse_i64(value, &w->wake_ms);
-	if (!strcmp(key, "offer"))
-		return hf_parse_u64(value, &w->offer);
-	if (!strcmp(key, "claim"))
-		return hf_parse_i64(value, &w->claim_deadline_ms);
-	return read_grant_field(&w->want, key, value);
+	return hf_fields_read(line, grant_fields, HF_ARRAY_LEN(grant_fields), g) &&
+	       check_grant(g);
 }
 
-static bool read_waiter(hf_fields *fields, hf_waiter *w)
+static bool read_waiter(char *line, hf_waiter *w)
 {
-	char *key;
-	char *value;
-
-	while (hf_fields_next(fields, &key, &value))
-		if (!read_waiter_field(w, key, value))
-			return false;
-	if (!w->want.group[0])
-		w->want.group = w->want.id;
-	return !fields->bad && w->want.id[0];
+	return hf_fields_read(line, waiter_fields, HF_ARRAY_LEN(waiter_fields), w) &&
+	       check_grant(&w->want);
 }
 
-static bool read_event_field(hf_record_event *e, const char *key, const char *value)
+static bool read_event(char *line, hf_record_event *e)
 {
-	unsigned kind;
-
-	if (!strcmp(key, "gen"))
-		return hf_parse_u64(value, &e->gen);
-	if (!strcmp(key, "kind")) {
-		for (kind = 0; kind < HF_EV_COUNT_; kind++)
-			if (!strcmp(event_names[kind], value)) {
-				e->kind = (hf_event_kind)kind;
-				return true;
-			}
-		return false;
-	}
-	if (!strcmp(key, "at"))
-		return hf_parse_i64(value, &e->wall_ms);
-	if (!strcmp(key, "id"))
-		return (e->id = value);
-	if (!strcmp(key, "m"))
-		return read_mode(value, &e->mode);
-	if (!strcmp(key, "tok"))
-		return hf_parse_u64(value, &e->token);
-	if (!strcmp(key, "owner"))
-		return (e->owner = value);
-	if (!strcmp(key, "host"))
-		return (e->host = value);
-	if (!strcmp(key, "pid"))
-		return hf_parse_i64(value, &e->pid);
-	if (!strcmp(key, "ended"))
-		return (e->ended = value);
-	return false;
-}
-
-static bool read_event(hf_fields *fields, hf_record_event *e)
-{
-	char *key;
-	char *value;
-
 	*e = blank_event;
-	while (hf_fields_next(fields, &key, &value))
-		if (!read_event_field(e, key, value))
-			return false;
-	return !fields->bad;
+	return hf_fields_read(line, event_fields, HF_ARRAY_LEN(event_fields), e);
 }
 
 bool hf_event_decode(char *text, hf_record_event *event)
 {
-	hf_fields fields = hf_fields_of(text);
-
-	return read_event(&fields, event);
+	return read_event(text, event);
 }
 
-static bool read_lock(hf_fields *fields, hf_record *r)
+static bool read_lock(char *line, hf_record *r)
 {
-	char *key;
-	char *value;
-
-	while (hf_fields_next(fields, &key, &value)) {
-		bool good = false;
-
-		if (!strcmp(key, "name"))
-			good = (r->name = value);
-		else if (!strcmp(key, "gen"))
-			good = hf_parse_u64(value, &r->gen);
-		else if (!strcmp(key, "token"))
-			good = hf_parse_u64(value, &r->counter);
-		else if (!strcmp(key, "closed"))
-			good = hf_parse_i64(value, &r->closed_ms) && r->closed_ms >= 0;
-		else if (!strcmp(key, "until"))
-			good = hf_parse_i64(value, &r->closed_until_ms);
-		else if (!strcmp(key, "clk"))
-			good = (r->closed_clock = value);
-		if (!good)
-			return false;
-	}
-	return !fields->bad && r->name[0] && r->gen > 0;
+	return hf_fields_read(line, lock_fields, HF_ARRAY_LEN(lock_fields), r) && r->name[0] &&
+	       r->gen > 0 && r->closed_ms >= 0;
 }
 
 /* One line without its newline; `end_out` is set by the last. */
 static hf_status read_line(hf_record *r, char *line, bool *end_out)
 {
 	char *rest = line + strcspn(line, " ");
-	hf_fields fields;
 	hf_grant *g;
 	hf_waiter *w;
 	bool good;
 
 	if (*rest)
 		*rest++ = '\0';
-	fields = hf_fields_of(rest);
 	if (!strcmp(line, "lock")) {
-		good = !r->name[0] && read_lock(&fields, r);
+		good = !r->name[0] && read_lock(rest, r);
 	} else if (!strcmp(line, "event")) {
-		good = r->event.kind == HF_EV_NONE && read_event(&fields, &r->event);
+		good = r->event.kind == HF_EV_NONE && read_event(rest, &r->event);
 	} else if (!strcmp(line, "grant")) {
 		g = hf_record_add_grant(r);
 		if (!g)
 			return HF_NO_MEMORY;
-		good = read_grant(&fields, g);
+		good = read_grant(rest, g);
 	} else if (!strcmp(line, "wait")) {
 		w = hf_record_add_waiter(r);
 		if (!w)
 			return HF_NO_MEMORY;
-		good = read_waiter(&fields, w);
+		good = read_waiter(rest, w);
 	} else {
 		*end_out = true;
 		good = !strcmp(line, "end") && !*rest;
@@ -471,16 +348,16 @@ static hf_status read_lines(hf_record *r, size_t len, hf_error *error)
 				"this is not a holdfast record: another program wrote here");
 		} else if (version != HF_RECORD_VERSION) {
 			return hf_fail(error, HF_CORRUPT, "decode", 0,
-				"the record has format %llu and this is holdfast %s, which knows "
+				"the record has format %llu and this is holdfast %s, which "
+				"knows "
 				"format %d: use a newer holdfast",
 				(unsigned long long)version, HF_VERSION, HF_RECORD_VERSION);
 		}
 		p = newline + 1;
 	}
 	if (p != text_end || !r->name[0])
-		return hf_fail(error, HF_CORRUPT, "decode", 0,
-			"the record is damaged: %s", r->name[0] ? "bytes follow its end line"
-								: "it has no lock line");
+		return hf_fail(error, HF_CORRUPT, "decode", 0, "the record is damaged: %s",
+			r->name[0] ? "bytes follow its end line" : "it has no lock line");
 	return HF_OK;
 }
 
@@ -491,9 +368,8 @@ hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
 
 	hf_record_reset(record);
 	if (len > HF_RECORD_MAX || memchr(data, '\0', len))
-		return hf_fail(error, HF_CORRUPT, "decode", 0,
-			"the record is damaged: %s", len > HF_RECORD_MAX ? "it is too long"
-									 : "it holds a zero byte");
+		return hf_fail(error, HF_CORRUPT, "decode", 0, "the record is damaged: %s",
+			len > HF_RECORD_MAX ? "it is too long" : "it holds a zero byte");
 	if (record->text_cap < len + 1) {
 		char *text = realloc(record->text, len + 1);
 
@@ -517,15 +393,26 @@ hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
 
 void hf_event_describe(const hf_record_event *event, const char *name, hf_buf *buf)
 {
-	hf_buf_addf(buf, "%s %s", hf_event_kind_name(event->kind), name);
-	if (event->token)
-		hf_buf_addf(buf, ", token %llu", (unsigned long long)event->token);
+	hf_buf_adds(buf, hf_event_kind_name(event->kind));
+	hf_buf_addc(buf, ' ');
+	hf_buf_adds(buf, name);
+	if (event->token) {
+		hf_buf_adds(buf, ", token ");
+		hf_buf_add_u64(buf, event->token);
+	}
 	if (event->mode == HF_SHARED)
 		hf_buf_adds(buf, ", shared");
-	if (event->owner[0])
-		hf_buf_addf(buf, ", %s", event->owner);
-	if (event->pid)
-		hf_buf_addf(buf, " pid %lld", (long long)event->pid);
-	if (event->ended[0])
-		hf_buf_addf(buf, " (ended %s)", event->ended);
+	if (event->owner[0]) {
+		hf_buf_adds(buf, ", ");
+		hf_buf_adds(buf, event->owner);
+	}
+	if (event->pid) {
+		hf_buf_adds(buf, " pid ");
+		hf_buf_add_i64(buf, event->pid);
+	}
+	if (event->ended[0]) {
+		hf_buf_adds(buf, " (ended ");
+		hf_buf_adds(buf, event->ended);
+		hf_buf_addc(buf, ')');
+	}
 }

@@ -29,7 +29,7 @@
 
 /* Bits of hf_grant.flags. */
 enum {
-	HF_GRANT_BOUND = 1 << 0,  /* ends with its process */
+	HF_GRANT_BOUND = 1 << 0, /* ends with its process */
 	HF_GRANT_FOREIGN = 1 << 1 /* a neighbour's (R5); never in the text */
 };
 
@@ -52,6 +52,11 @@ typedef struct hf_grant {
 	uint64_t token;
 	int64_t ttl_ms; /* 0: until released */
 	int64_t lock_delay_ms;
+	/*
+	 * The generation that granted it. An id may be granted again when the
+	 * first grant ended before its attempt knew of it.
+	 */
+	uint64_t granted_gen;
 	uint64_t renewals;
 	int64_t acquired_wall_ms;
 	/*
@@ -68,7 +73,7 @@ typedef struct hf_waiter {
 	hf_grant want;
 	uint64_t arrival; /* gen at which it came */
 	const char *bell; /* doorbell's socket name; "": cannot be rung */
-	int64_t wake_ms;  /* it will look again within this time */
+	int64_t wake_ms; /* it will look again within this time */
 	/* Handed over, not yet claimed: 0 no, else the token offered. */
 	uint64_t offer;
 	int64_t claim_deadline_ms; /* on want.clock */
@@ -79,13 +84,13 @@ typedef enum hf_event_kind {
 	HF_EV_ACQUIRE, /* a grant where none conflicts */
 	HF_EV_REENTER, /* one more hold in a group */
 	HF_EV_RELEASE,
-	HF_EV_EXTEND,	 /* a renewal with another ttl */
-	HF_EV_RENEW,	 /* an amendment: in the record, not in the history */
-	HF_EV_UPGRADE,	 /* shared to exclusive */
+	HF_EV_EXTEND, /* a renewal with another ttl */
+	HF_EV_RENEW, /* an amendment: in the record, not in the history */
+	HF_EV_UPGRADE, /* shared to exclusive */
 	HF_EV_DOWNGRADE, /* exclusive to shared */
-	HF_EV_EXPIRE,	 /* grants ended by time or death, none given */
-	HF_EV_STEAL,	 /* a grant, taking a stale lease */
-	HF_EV_FORCE,	 /* a grant, taking it from whoever had it */
+	HF_EV_EXPIRE, /* grants ended by time or death, none given */
+	HF_EV_STEAL, /* a grant, taking a stale lease */
+	HF_EV_FORCE, /* a grant, taking it from whoever had it */
 	HF_EV_FORCE_RELEASE,
 	HF_EV_BARRIER, /* moved on, so that a late request cannot land (R4) */
 	HF_EV_COUNT_
@@ -110,11 +115,13 @@ typedef struct hf_record {
 	uint64_t counter; /* the last token granted */
 	/*
 	 * Lock delay: closed until then; without a clock, until it was seen
-	 * unchanged for closed_ms. 0: open.
+	 * unchanged for closed_ms. 0: open. closed_gen is the generation that
+	 * closed it and tells one closing from the next.
 	 */
 	int64_t closed_ms;
 	int64_t closed_until_ms;
 	const char *closed_clock;
+	uint64_t closed_gen;
 	hf_record_event event;
 	size_t grant_count;
 	hf_grant *grants;
@@ -153,8 +160,11 @@ bool hf_record_copy(hf_record *to, const hf_record *from);
  */
 hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
 	const char *expect_name, hf_error *error);
-/* Append the text. A failure shows in buf->failed. */
-void hf_record_encode(const hf_record *record, hf_buf *buf);
+/*
+ * Append the text. A failure shows in buf->failed. `event_line` is what
+ * hf_event_encode() wrote of record->event; NULL: encode it here.
+ */
+void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf *buf);
 
 const char *hf_event_kind_name(hf_event_kind kind);
 /* The history line of an event (without "event ", without a newline). */

@@ -49,8 +49,8 @@ hf_status hf_register_watch(hf_manager *m, const char *name, const hf_etag *seen
 	if (left > 3600000)
 		left = 3600000;
 	if (m->ops->watch && seen)
-		return told(m,
-			m->ops->watch(m->store, name, seen, left, cancel_fd, error), error);
+		return told(
+			m, m->ops->watch(m->store, name, seen, left, cancel_fd, error), error);
 	if (cancel_fd >= 0) {
 		struct pollfd fd = {.fd = cancel_fd, .events = POLLIN};
 

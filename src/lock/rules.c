@@ -17,8 +17,8 @@ static const struct {
 	[HF_EV_REENTER] = {0, 0, SHARED, EXCLUSIVE},
 	[HF_EV_RENEW] = {0, 0, SHARED, EXCLUSIVE},
 	[HF_EV_EXTEND] = {0, 0, SHARED, EXCLUSIVE},
-	[HF_EV_RELEASE] = {0, 0, SHARED | FREE, EXCLUSIVE | SHARED | FREE},
-	[HF_EV_UPGRADE] = {0, 0, EXCLUSIVE, 0},
+	[HF_EV_RELEASE] = {0, 0, SHARED | FREE | CLOSED, EXCLUSIVE | SHARED | FREE | CLOSED},
+	[HF_EV_UPGRADE] = {0, 0, EXCLUSIVE, EXCLUSIVE},
 	[HF_EV_DOWNGRADE] = {0, 0, 0, SHARED},
 	[HF_EV_EXPIRE] = {FREE, CLOSED, SHARED, EXCLUSIVE},
 	[HF_EV_BARRIER] = {FREE, CLOSED, SHARED, EXCLUSIVE},
@@ -188,19 +188,49 @@ static void drop_grant(hf_record *r, size_t i)
 	memmove(r->grants + i, r->grants + i + 1, (r->grant_count - i) * sizeof(*r->grants));
 }
 
-/* A lease with a lock delay ended without a release: close the lock. */
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The generation that the swap will make. */
+static uint64_t next_gen(const decision *d)
+{
+	uint64_t gen = d->prev->gen ? d->prev->gen : d->e->floor;
+
+	return larger(gen, d->req->least_gen) + 1;
+}
+
+static void open_up(hf_record *r)
+{
+	r->closed_ms = 0;
+	r->closed_until_ms = 0;
+	r->closed_clock = "";
+	r->closed_gen = 0;
+}
+
+/*
+ * A lease with a lock delay ended without a release: close the lock, unless a
+ * delay that ends later runs already. This one began with the lease's end,
+ * where that is known: it may be over before anybody looked.
+ */
 static void close_for(decision *d, const hf_grant *g, const char *why)
 {
 	hf_record *n = d->next;
-	int64_t from = d->e->now_ms;
+	uint64_t gen = next_gen(d);
+	int64_t left = g->lock_delay_ms;
+	int64_t running = n->closed_gen == gen && !clock_shared(n->closed_clock, d->e)
+				  ? n->closed_ms /* closed just now: nothing of it was seen */
+				  : hf_rules_closed_ms(n, d->e);
 
-	if (!g->lock_delay_ms || g->lock_delay_ms <= hf_rules_closed_ms(n, d->e))
+	if (left > 0 && !strcmp(why, "expired") && clock_shared(g->clock, d->e))
+		left += g->deadline_ms - d->e->now_ms;
+	if (left <= running)
 		return;
-	if (!strcmp(why, "expired") && clock_shared(g->clock, d->e))
-		from = g->deadline_ms;
 	n->closed_ms = g->lock_delay_ms;
 	n->closed_clock = d->e->clock;
-	n->closed_until_ms = from + g->lock_delay_ms;
+	n->closed_until_ms = d->e->now_ms + left;
+	n->closed_gen = gen;
 }
 
 /* Start `next` as prev without what is over and without a delay that ran out. */
@@ -214,11 +244,8 @@ static bool begin_next(decision *d)
 	d->v.ended = 0;
 	if (!hf_record_copy(n, d->prev))
 		return false;
-	if (n->closed_ms && !hf_rules_closed_ms(d->prev, d->e)) {
-		n->closed_ms = 0;
-		n->closed_until_ms = 0;
-		n->closed_clock = "";
-	}
+	if (n->closed_ms && !hf_rules_closed_ms(d->prev, d->e))
+		open_up(n);
 	for (i = 0; i < d->prev->grant_count; i++) {
 		const char *why = hf_rules_over(d->prev, i, d->e);
 
@@ -233,22 +260,15 @@ static bool begin_next(decision *d)
 	return true;
 }
 
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 /* The event goes into the record and the swap is asked for. */
 static hf_verdict commit(decision *d, hf_status status, const hf_grant *about, int from)
 {
 	hf_record *n = d->next;
 	const hf_grant *by = &d->req->grant;
 
-	if (d->prev->gen == 0) {
-		n->gen = d->e->floor;
+	if (d->prev->gen == 0)
 		n->counter = larger(n->counter, d->e->floor);
-	}
-	n->gen = larger(n->gen, d->req->least_gen) + 1;
+	n->gen = next_gen(d);
 	if (d->ended->failed)
 		return answer(d, HF_NO_MEMORY);
 	/* A renewal is in the record but is no event of the history. */
@@ -371,9 +391,7 @@ static void take_from_holders(decision *d)
 	}
 	if (d->req->take == HF_TAKE_ALL && d->next->closed_ms) {
 		d->kind = HF_EV_FORCE;
-		d->next->closed_ms = 0;
-		d->next->closed_until_ms = 0;
-		d->next->closed_clock = "";
+		open_up(d->next);
 	}
 }
 
@@ -387,8 +405,10 @@ static hf_status admissible(decision *d)
 	for (i = 0; i < n->grant_count; i++)
 		if (conflicts(&n->grants[i], want))
 			return HF_HELD;
+	if (n->closed_ms)
+		return HF_HELD; /* for every newcomer, whoever else is in */
 	if (n->grant_count == 0)
-		return n->closed_ms ? HF_HELD : HF_OK;
+		return HF_OK;
 	if (n->grants[0].limit != want->limit) {
 		d->v.blocker = 0;
 		d->v.reason = "it is shared with another limit; the first holder's counts";
@@ -409,6 +429,7 @@ static hf_verdict grant_it(decision *d, int from)
 		n->counter = larger(n->counter, d->e->floor);
 	*g = d->req->grant;
 	g->token = ++n->counter;
+	g->granted_gen = next_gen(d);
 	g->renewals = 0;
 	g->acquired_wall_ms = d->e->wall_ms;
 	g->clock = d->e->clock;
@@ -443,6 +464,7 @@ static hf_verdict reenter(decision *d)
 	*g = *want;
 	g->token = token;
 	g->limit = n->grants[0].limit;
+	g->granted_gen = next_gen(d);
 	g->renewals = 0;
 	g->acquired_wall_ms = d->e->wall_ms;
 	g->clock = d->e->clock;
@@ -576,6 +598,7 @@ static hf_verdict convert(decision *d)
 	hf_record *n = d->next;
 	int from = state_of(n);
 	hf_grant *mine = NULL;
+	uint64_t token = 0;
 	size_t i;
 
 	for (i = 0; i < n->grant_count; i++)
@@ -598,17 +621,19 @@ static hf_verdict convert(decision *d)
 				"another hold of this group is exclusive: release it first");
 		if (d->req->mode == HF_EXCLUSIVE && !same_group(g, mine)) {
 			d->v.blocker = find_id(d->prev, g->id);
-			d->v.wait_ms = hf_rules_remaining_ms(
-				d->prev, (size_t)d->v.blocker, d->e);
+			d->v.wait_ms =
+				hf_rules_remaining_ms(d->prev, (size_t)d->v.blocker, d->e);
 			return conclude(d, HF_HELD);
 		}
+		if (g->mode == HF_EXCLUSIVE)
+			token = larger(token, g->token);
 	}
 	mine->mode = d->req->mode;
-	mine->limit = 0;
 	if (d->req->mode == HF_EXCLUSIVE) {
 		/* Others may have shared it with greater tokens since. */
-		n->counter = larger(n->counter, d->req->least_counter) + 1;
-		mine->token = n->counter;
+		if (!token)
+			token = n->counter = larger(n->counter, d->req->least_counter) + 1;
+		mine->token = token;
 	}
 	d->kind = d->req->mode == HF_EXCLUSIVE ? HF_EV_UPGRADE : HF_EV_DOWNGRADE;
 	return commit(d, HF_OK, mine, from);
@@ -623,9 +648,7 @@ static hf_verdict force_release(decision *d)
 	if (!d->v.ended && !d->next->closed_ms)
 		return answer(d, HF_OK);
 	d->next->grant_count = 0;
-	d->next->closed_ms = 0;
-	d->next->closed_until_ms = 0;
-	d->next->closed_clock = "";
+	open_up(d->next);
 	d->kind = HF_EV_FORCE_RELEASE;
 	return commit(d, HF_OK, NULL, FREE);
 }

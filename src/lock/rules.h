@@ -19,15 +19,17 @@
  *	C shut	force			S X
  *	S share	acquire steal force	S	(another holder joins)
  *	S	reenter renew extend	S
- *	S	release			S F
+ *	S	release			S F C
  *	S	upgrade			X
  *	X excl	reenter renew extend	X
- *	X	release			X S F	(X, S: holds of its group remain)
+ *	X	release			X S F C	(X, S: holds of its group remain)
+ *	X	upgrade			X	(of another hold of its group)
  *	X	downgrade		S
  *	any	expire barrier		same
  *	any	force-release		F	(all are ended first)
  *
- * C is F with a lock delay running: the lease before ended without a release.
+ * C is F with a lock delay running: a lease ended without a release. It may
+ * begin while others share the lock; then too it lets no newcomer in.
  * The chart stands as a table in rules.c and is asserted after every step,
  * with the invariants: one group when exclusive, at most `limit` groups when
  * shared, no token above the counter, counter and gen never smaller.
@@ -43,8 +45,8 @@ typedef enum hf_ask {
 	HF_ASK_RENEW,
 	HF_ASK_CONVERT,
 	HF_ASK_FORCE_RELEASE,
-	HF_ASK_REAP,	/* end what is over */
-	HF_ASK_BARRIER	/* move the record on */
+	HF_ASK_REAP, /* end what is over */
+	HF_ASK_BARRIER /* move the record on */
 } hf_ask;
 
 typedef enum hf_take { HF_TAKE_NOTHING, HF_TAKE_STALE, HF_TAKE_ALL } hf_take;
@@ -57,23 +59,23 @@ typedef struct hf_request {
 	 * tell who does it, for the event.
 	 */
 	hf_grant grant;
-	hf_take take;		/* ACQUIRE */
+	hf_take take; /* ACQUIRE */
 	int64_t stale_after_ms; /* ACQUIRE with HF_TAKE_STALE */
-	hf_who who;		/* RELEASE, RENEW, CONVERT: whose grant */
-	int64_t ttl_ms;		/* RENEW: the new ttl; 0: keep */
+	hf_who who; /* RELEASE, RENEW, CONVERT: whose grant */
+	int64_t ttl_ms; /* RENEW: the new ttl; 0: keep */
 	/*
 	 * RENEW by id: the count of renewals to reach, one more than the last
 	 * known; 0: just one more.
 	 */
 	uint64_t renewals;
-	hf_mode mode;	     /* CONVERT */
+	hf_mode mode; /* CONVERT */
 	/* What we know to have been reached: the record may not go below. */
 	uint64_t least_gen;
 	uint64_t least_counter;
 } hf_request;
 
 typedef struct hf_grant_evidence {
-	bool dead;	      /* proven; see hf_process_proven_dead() */
+	bool dead; /* proven; see hf_process_proven_dead() */
 	int64_t unchanged_ms; /* how long we have seen this very grant */
 } hf_grant_evidence;
 
@@ -84,7 +86,7 @@ typedef struct hf_evidence {
 	/* One for each grant of the record; NULL: nothing is known. */
 	const hf_grant_evidence *grants;
 	int64_t closed_unchanged_ms; /* as unchanged_ms, for the lock delay */
-	uint64_t floor;		     /* of an absent record */
+	uint64_t floor; /* of an absent record */
 } hf_evidence;
 
 typedef struct hf_verdict {
@@ -95,9 +97,9 @@ typedef struct hf_verdict {
 	 */
 	hf_status status;
 	bool swap;
-	bool amend;	    /* the swap is no event for the history */
-	uint64_t token;	    /* OK: of the grant it is about */
-	size_t ended;	    /* grants that this ends */
+	bool amend; /* the swap is no event for the history */
+	uint64_t token; /* OK: of the grant it is about */
+	size_t ended; /* grants that this ends */
 	/* HELD: until time alone may change the answer; -1: never. */
 	int64_t wait_ms;
 	/* HELD, NOT_OWNER, INVALID: index of a grant in the way; or -1. */

@@ -6,6 +6,7 @@
 void hf_snapshot_clear(hf_snapshot *snapshot)
 {
 	free(snapshot->data);
+	free(snapshot->foreign);
 	memset(snapshot, 0, sizeof(*snapshot));
 }
 
@@ -16,7 +17,7 @@ void hf_snapshot_clear(hf_snapshot *snapshot)
  */
 static hf_status add_neighbour(hf_record *record, const hf_snapshot *s, hf_error *error)
 {
-	const hf_public_view *v = &s->neighbour;
+	const hf_public_view *v = s->foreign;
 	hf_grant *g;
 
 	record->grant_count = 0;
@@ -25,7 +26,7 @@ static hf_status add_neighbour(hf_record *record, const hf_snapshot *s, hf_error
 	g = hf_record_add_grant(record);
 	if (!g)
 		return hf_fail_memory(error, "decode");
-	g->id = s->foreign_mark[0] ? s->foreign_mark : v->id;
+	g->id = v->mark[0] ? v->mark : v->id;
 	g->group = g->id;
 	g->owner = v->owner[0] ? v->owner : v->fingerprint;
 	g->fingerprint = v->fingerprint;
@@ -38,8 +39,8 @@ static hf_status add_neighbour(hf_record *record, const hf_snapshot *s, hf_error
 	return HF_OK;
 }
 
-hf_status hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, hf_record *record,
-	hf_error *error)
+hf_status hf_snapshot_decode(
+	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error)
 {
 	hf_status st;
 

@@ -2,9 +2,9 @@
 #ifndef HF_BUILTIN_H
 #define HF_BUILTIN_H
 
-#include "base/base.h"
+#include <holdfast/store.h>
 
-extern const hf_store_ops hf_memory_store;
-extern const hf_store_ops hf_file_store;
+extern const hf_store_ops hf_store_file;
+extern const hf_store_ops hf_store_memory;
 
 #endif

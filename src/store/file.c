@@ -97,7 +97,7 @@ static void find_capabilities(hf_store *store)
 	if (!store->network)
 		store->capabilities |= HF_CAP_CLOCK | HF_CAP_WATCH | HF_CAP_HOST_LOCAL;
 	if (store->flock_layout)
-		store->capabilities |= HF_CAP_SESSION_BOUND;
+		store->capabilities |= HF_CAP_SESSION_BOUND | HF_CAP_NEIGHBOURS;
 }
 
 static void file_close(hf_store *store)
@@ -169,8 +169,9 @@ static const char *file_identity(const hf_store *store)
 /* ---- read ---- */
 
 /* `content` is the state's; its memory becomes the snapshot's. */
-static void fill(hf_store *store, const hf_key *key, hf_slot_content *content,
-	const hf_file_state *state, const hf_floor *floor, hf_snapshot *snapshot)
+static hf_status fill(hf_store *store, const hf_key *key, hf_slot_content *content,
+	const hf_file_state *state, const hf_floor *floor, hf_snapshot *snapshot,
+	hf_error *error)
 {
 	snapshot->etag = hf_etag_of_state(state, floor);
 	snapshot->floor = floor->counter;
@@ -183,8 +184,8 @@ static void fill(hf_store *store, const hf_key *key, hf_slot_content *content,
 		snapshot->data[snapshot->len] = '\0';
 		content->data = NULL;
 	}
-	if (store->flock_layout)
-		hf_flock_look(store, key->name, state, snapshot);
+	return store->flock_layout ? hf_flock_look(store, key->name, state, snapshot, error)
+				   : HF_OK;
 }
 
 hf_status hf_file_store_read(
@@ -200,7 +201,7 @@ hf_status hf_file_store_read(
 		return st;
 	st = hf_key_read(store, key, &content, &state, &floor, error);
 	if (!st)
-		fill(store, key, &content, &state, &floor, snapshot);
+		st = fill(store, key, &content, &state, &floor, snapshot, error);
 	hf_slot_content_clear(&content);
 	hf_key_put(store, key);
 	return st;
@@ -248,10 +249,14 @@ static void unlock_key(struct locked *l)
 /* Not of the state expected: give the present one, leave no empty file. */
 static hf_status refuse(struct locked *l, hf_snapshot *snapshot, hf_error *error)
 {
+	hf_status st = HF_OK;
+
 	if (!l->state.present)
 		(void)hf_slotfile_remove(l->key->file, NULL);
 	if (snapshot)
-		fill(l->store, l->key, &l->content, &l->state, &l->floor, snapshot);
+		st = fill(l->store, l->key, &l->content, &l->state, &l->floor, snapshot, error);
+	if (st)
+		return st;
 	return hf_fail(error, HF_CHANGED, "swap", 0,
 		"the lock '%s' has changed since it was read", l->key->name);
 }
@@ -260,8 +265,10 @@ static bool is_expected(struct locked *l, const hf_etag *expected)
 {
 	hf_snapshot present = {.etag = hf_etag_of_state(&l->state, &l->floor)};
 
-	if (l->store->flock_layout)
-		hf_flock_look(l->store, l->key->name, &l->state, &present);
+	if (l->store->flock_layout &&
+		hf_flock_look(l->store, l->key->name, &l->state, &present, NULL))
+		return false;
+	free(present.foreign);
 	return hf_etag_equal(expected, &present.etag);
 }
 
@@ -311,7 +318,7 @@ static hf_status write_change(
 
 	next.present = true;
 	next.generation = next_generation(l, was_corrupt);
-	next.held = change->view.held != 0;
+	next.held = change->view && change->view->held;
 	next.record = change->data;
 	next.record_len = change->len;
 	if (change->event) {
@@ -441,7 +448,7 @@ static const char *const options[] = {
 	NULL,
 };
 
-const hf_store_ops hf_file_store = {
+const hf_store_ops hf_store_file = {
 	.abi = HF_STORE_ABI,
 	.scheme = "file",
 	.summary = "a folder, for the processes of a host (file:DIR)",

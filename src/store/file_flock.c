@@ -78,33 +78,37 @@ static void find_holders(const char *path, struct holders *holders)
 	fclose(locks);
 }
 
-void hf_flock_look(
-	hf_store *store, const char *name, const hf_file_state *state, hf_snapshot *snapshot)
+hf_status hf_flock_look(hf_store *store, const char *name, const hf_file_state *state,
+	hf_snapshot *snapshot, hf_error *error)
 {
 	struct holders holders;
+	hf_public_view *view;
 	char *path;
 
 	if (state->held)
-		return; /* explained by our own record */
+		return HF_OK; /* explained by our own record */
 	path = hf_flock_path(store, name);
 	if (!path)
-		return;
+		return hf_fail_memory(error, "read");
 	find_holders(path, &holders);
 	free(path);
 	if (holders.count == 0)
-		return;
-	snapshot->foreign = 1;
-	snapshot->neighbour = (hf_public_view){.held = 1,
-		.exclusive = holders.exclusive,
-		.pid = holders.pid,
-		.acquired_wall_ms = -1};
-	hf_copy(snapshot->neighbour.owner, sizeof(snapshot->neighbour.owner), "flock");
-	snprintf(snapshot->neighbour.id, sizeof(snapshot->neighbour.id), "flock-%ld",
-		holders.pid);
-	snprintf(snapshot->foreign_mark, sizeof(snapshot->foreign_mark), "flock-%016llx",
+		return HF_OK;
+	snapshot->foreign = calloc(1, sizeof(*view));
+	view = snapshot->foreign;
+	if (!view)
+		return hf_fail_memory(error, "read");
+	view->held = 1;
+	view->exclusive = holders.exclusive;
+	view->pid = holders.pid;
+	view->acquired_wall_ms = -1;
+	hf_copy(view->owner, sizeof(view->owner), "flock");
+	snprintf(view->id, sizeof(view->id), "flock-%ld", holders.pid);
+	snprintf(view->mark, sizeof(view->mark), "flock-%016llx",
 		(unsigned long long)holders.mark);
 	memcpy(snapshot->etag.bytes + snapshot->etag.len, &holders.mark, sizeof(holders.mark));
 	snapshot->etag.len = (uint8_t)(snapshot->etag.len + sizeof(holders.mark));
+	return HF_OK;
 }
 
 /* ---- our own hold ---- */

@@ -181,7 +181,7 @@ hf_status hf_file_bind(
 /* "DIR/ESCAPED", malloc'd. */
 char *hf_flock_path(const hf_store *store, const char *name);
 /* What flock holds that our state does not explain, into the snapshot. */
-void hf_flock_look(
-	hf_store *store, const char *name, const hf_file_state *state, hf_snapshot *snapshot);
+hf_status hf_flock_look(hf_store *store, const char *name, const hf_file_state *state,
+	hf_snapshot *snapshot, hf_error *error);
 
 #endif

@@ -138,6 +138,7 @@ static bool has_changed(hf_store *store, const char *name, const hf_etag *seen)
 		       !hf_etag_equal(seen, &snapshot.etag);
 
 	free(snapshot.data);
+	free(snapshot.foreign);
 	return changed;
 }
 

@@ -608,7 +608,7 @@ static hf_status memory_watch(hf_store *space, const char *name, const hf_etag *
 
 static const char *const no_options[] = {NULL};
 
-const hf_store_ops hf_memory_store = {
+const hf_store_ops hf_store_memory = {
 	.abi = HF_STORE_ABI,
 	.scheme = "memory",
 	.summary = "threads of one process (memory: or memory:NAME)",

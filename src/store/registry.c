@@ -19,7 +19,7 @@
 #define MODULE_SUFFIX ".so"
 #define FOLDERS_MAX 3
 
-static const hf_store_ops *const built_in[] = {&hf_memory_store, &hf_file_store};
+static const hf_store_ops *const built_in[] = {&hf_store_memory, &hf_store_file};
 
 /* A module once loaded stays: its code may be on some thread's stack. */
 struct module {

@@ -16,8 +16,7 @@
 const hf_store_ops *hf_store_find(const char *scheme, const char *module_dir, hf_error *error);
 
 /* HF_INVALID if the URL has an option that the store does not list. */
-hf_status hf_store_check_options(
-	const hf_store_ops *ops, const hf_url *url, hf_error *error);
+hf_status hf_store_check_options(const hf_store_ops *ops, const hf_url *url, hf_error *error);
 
 typedef struct hf_store_listed {
 	const char *scheme;

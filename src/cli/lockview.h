@@ -1,0 +1,27 @@
+/*
+ * How a lock looks: rows for people and pipes, an object for JSON. status and
+ * list show the same.
+ */
+#ifndef HF_CLI_LOCKVIEW_H
+#define HF_CLI_LOCKVIEW_H
+
+#include "output.h"
+
+/* Nobody holds it, no lock delay keeps it closed, and it can be read. */
+bool cli_lock_is_free(const hf_lock_info *info);
+
+/* Ready for the rows below; a pipe gets more columns than a terminal. */
+void cli_lock_table_init(cli_table *table);
+/* One row for each holder and waiter; one for a lock with neither. */
+void cli_lock_add_rows(cli_table *table, const hf_lock_info *info);
+
+/* NULL: out of memory. */
+json_t *cli_lock_json(const hf_lock_info *info);
+
+/*
+ * `hash` continued by everything about the lock that is worth telling again
+ * when it differs: holders, waiters, state; not renewals, nor passing time.
+ */
+uint64_t cli_lock_digest(uint64_t hash, const hf_lock_info *info);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * What the wrapper and its watchdog share, and the watchdog's side of it.
+ */
+#ifndef HF_CLI_WATCHDOG_PAGE_H
+#define HF_CLI_WATCHDOG_PAGE_H
+
+#include "watchdog.h"
+#include <stdatomic.h>
+
+/* In memory that both map. The wrapper writes the deadline, all else it reads. */
+struct watchdog_page {
+	_Atomic int64_t deadline_ms;
+	_Atomic bool finished; /* last of all: the rest is whole */
+	watchdog_outcome outcome;
+};
+
+/* When a tree that will not end is given up. */
+#define WATCHDOG_GIVE_UP_MS 10000
+
+/* The life of the watchdog, from right after the fork. */
+_Noreturn void watchdog_live(const watchdog_setup *setup, struct watchdog_page *page,
+	int channel, pid_t wrapper_group);
+
+#endif
