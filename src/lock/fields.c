@@ -211,18 +211,15 @@ static bool read_one(const hf_field *f, char *value, void *at)
 	return false;
 }
 
-/* The field of this key, looked for from `from` on and around. */
+/* The field of this key, from `from` on; NULL: none. */
 static const hf_field *find(
 	const hf_field *fields, size_t count, size_t from, const char *key, size_t len)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		const hf_field *f = &fields[(from + i) % count];
-
-		if (f->key_len == len && !memcmp(f->key, key, len))
-			return f;
-	}
+	for (i = from; i < count; i++)
+		if (fields[i].key_len == len && !memcmp(fields[i].key, key, len))
+			return &fields[i];
 	return NULL;
 }
 
