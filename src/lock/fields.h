@@ -42,4 +42,10 @@ void hf_fields_put(hf_buf *buf, const hf_field *fields, size_t count, const void
 /* Read a line into `object`, whose fields are blank. */
 bool hf_fields_read(char *line, const hf_field *fields, size_t count, void *object);
 
+/* How many bytes the texts of `object` take; empty ones take none. */
+size_t hf_fields_text_size(const hf_field *fields, size_t count, const void *object);
+
+/* Copy the texts of `object` to `to` and let it point there; where they end. */
+char *hf_fields_move_texts(const hf_field *fields, size_t count, void *object, char *to);
+
 #endif

@@ -186,8 +186,7 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 	if (lease->listed)
 		hf_keeper_remove(lease);
 	setup = setup_for(lease, HF_ASK_RELEASE);
-	hf_attempt_init(&attempt, &setup, hf_now_here());
-	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
+	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
 	hf_attempt_free(&attempt);
 	/* Ours by id and not there any more: it ended without us. */
 	if (st == HF_NOT_OWNER)
@@ -216,8 +215,7 @@ hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	setup = setup_for(lease, HF_ASK_RENEW);
 	setup.request.renewals = hf_lease_next_renewal(lease);
 	setup.request.ttl_ms = ttl_ms;
-	hf_attempt_init(&attempt, &setup, hf_now_here());
-	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
+	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
 	if (!st) {
 		if (ttl_ms)
 			lease->ttl_ms = ttl_ms;
@@ -250,8 +248,7 @@ hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
 	setup = setup_for(lease, HF_ASK_CONVERT);
 	setup.request.mode = mode;
 	setup.strategy = HF_FAIL_FAST; /* HELD is an answer here */
-	hf_attempt_init(&attempt, &setup, hf_now_here());
-	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
+	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
 	if (!st) {
 		lease->mode = mode;
 		lease->token = attempt.token;

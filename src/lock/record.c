@@ -208,6 +208,48 @@ static const hf_field lock_fields[] = {
 	HF_FIELD("since", HF_FIELD_U64, hf_record, closed_gen),
 };
 
+/* ---- owning ---- */
+
+static bool text_room(hf_record *record, size_t size)
+{
+	char *text;
+
+	if (size <= record->text_cap)
+		return true;
+	text = realloc(record->text, size);
+	if (!text)
+		return false;
+	record->text = text;
+	record->text_cap = size;
+	return true;
+}
+
+bool hf_record_own(hf_record *record)
+{
+	size_t size = hf_fields_text_size(lock_fields, HF_ARRAY_LEN(lock_fields), record);
+	char *to;
+	size_t i;
+
+	size += hf_fields_text_size(event_fields, HF_ARRAY_LEN(event_fields), &record->event);
+	for (i = 0; i < record->grant_count; i++)
+		size += hf_fields_text_size(
+			grant_fields, HF_ARRAY_LEN(grant_fields), &record->grants[i]);
+	for (i = 0; i < record->waiter_count; i++)
+		size += hf_fields_text_size(
+			waiter_fields, HF_ARRAY_LEN(waiter_fields), &record->waiters[i]);
+	if (!text_room(record, size))
+		return false;
+	to = hf_fields_move_texts(lock_fields, HF_ARRAY_LEN(lock_fields), record, record->text);
+	to = hf_fields_move_texts(event_fields, HF_ARRAY_LEN(event_fields), &record->event, to);
+	for (i = 0; i < record->grant_count; i++)
+		to = hf_fields_move_texts(
+			grant_fields, HF_ARRAY_LEN(grant_fields), &record->grants[i], to);
+	for (i = 0; i < record->waiter_count; i++)
+		to = hf_fields_move_texts(
+			waiter_fields, HF_ARRAY_LEN(waiter_fields), &record->waiters[i], to);
+	return true;
+}
+
 /* ---- writing ---- */
 
 /* A grant as it is written: alone in its group, that goes without saying. */
@@ -448,14 +490,8 @@ hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
 	if (len > HF_RECORD_MAX || memchr(data, '\0', len))
 		return hf_fail(error, HF_CORRUPT, "decode", 0, "the record is damaged: %s",
 			len > HF_RECORD_MAX ? "it is too long" : "it holds a zero byte");
-	if (record->text_cap < len + 1) {
-		char *text = realloc(record->text, len + 1);
-
-		if (!text)
-			return hf_fail_memory(error, "decode");
-		record->text = text;
-		record->text_cap = len + 1;
-	}
+	if (!text_room(record, len + 1))
+		return hf_fail_memory(error, "decode");
 	memcpy(record->text, data, len);
 	record->text[len] = '\0';
 	st = read_lines(record, len, error);

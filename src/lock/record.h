@@ -163,6 +163,13 @@ hf_grant hf_grant_blank(void);
 bool hf_record_copy(hf_record *to, const hf_record *from);
 
 /*
+ * Make all strings the record's own, so that it outlives what they were
+ * borrowed from; none of them may stand in record->text. False: out of memory,
+ * nothing has changed.
+ */
+bool hf_record_own(hf_record *record);
+
+/*
  * Read a record's text. `expect_name` (NULL: any) must be the name in it: two
  * names that share a place would otherwise share a lock.
  * HF_CORRUPT: says what is wrong and where. HF_NO_MEMORY.
