@@ -339,7 +339,8 @@ static int run(struct run *r)
 	hf_status st;
 	int code = acquire(r);
 
-	if (code)
+	/* Without a lease the code is 0 as well, if -E 0 says so. */
+	if (code || !r->lease)
 		return code;
 	if (!signals_running(&r->signals)) {
 		st = hf_fail_errno(&error, HF_SYSTEM, "run", errno, "cannot take signals");
