@@ -90,6 +90,9 @@ void hf_buf_add(hf_buf *buf, const void *bytes, size_t n);
 void hf_buf_adds(hf_buf *buf, const char *text);
 void hf_buf_addc(hf_buf *buf, char c);
 void hf_buf_addf(hf_buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Decimal digits at the end of `digits`, from the index returned on. */
+#define HF_DIGITS_MAX 20 /* of a uint64_t */
+size_t hf_digits(uint64_t value, char digits[HF_DIGITS_MAX]);
 void hf_buf_add_u64(hf_buf *buf, uint64_t value);
 void hf_buf_add_i64(hf_buf *buf, int64_t value);
 /* Make room for n more bytes and return where they go; NULL if failed. */

@@ -78,15 +78,28 @@ void hf_buf_addf(hf_buf *buf, const char *format, ...)
 	buf->len += (size_t)n;
 }
 
+size_t hf_digits(uint64_t value, char digits[HF_DIGITS_MAX])
+{
+	size_t at = HF_DIGITS_MAX;
+
+	/* Two at a time: dividing is what it costs. */
+	while (value >= 10) {
+		unsigned pair = (unsigned)(value % 100);
+
+		value /= 100;
+		digits[--at] = (char)('0' + pair % 10);
+		digits[--at] = (char)('0' + pair / 10);
+	}
+	if (value || at == HF_DIGITS_MAX)
+		digits[--at] = (char)('0' + value);
+	return at;
+}
+
 void hf_buf_add_u64(hf_buf *buf, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	char digits[HF_DIGITS_MAX];
+	size_t at = hf_digits(value, digits);
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
 	hf_buf_add(buf, digits + at, sizeof(digits) - at);
 }
 

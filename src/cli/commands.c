@@ -2,8 +2,10 @@
 
 static const cli_command table[] = {
 	{"run", cli_run, "NAME -- COMMAND...", "run a command under a lock",
-		"Take the lock, run the command, give the lock back. The lease is renewed while\n"
-		"the command runs; if it is lost, the command and all that it started is ended,\n"
+		"Take the lock, run the command, give the lock back. The lease is renewed "
+		"while\n"
+		"the command runs; if it is lost, the command and all that it started is "
+		"ended,\n"
 		"and the exit code is 80. Otherwise it is the command's own:\n"
 		"\n"
 		"    holdfast run deploy -- ./deploy.sh"},

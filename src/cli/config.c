@@ -10,6 +10,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool set_from(cli_reader *reader, const cli_setting *setting, cli_source source,
@@ -91,12 +92,11 @@ static bool apply_environment(cli_reader *reader, unsigned takes)
 	return true;
 }
 
-/* scheme:path, with what a URL gives a meaning to written as %XX. */
-static void add_url(hf_buf *url, const char *scheme, const char *path)
+/* A path, with what a URL gives a meaning to written as %XX. */
+static void add_path(hf_buf *url, const char *path)
 {
 	bool plain = hf_utf8_plain(path, strlen(path));
 
-	hf_buf_addf(url, "%s:", scheme);
 	for (; *path; path++) {
 		unsigned char c = (unsigned char)*path;
 
@@ -104,6 +104,20 @@ static void add_url(hf_buf *url, const char *scheme, const char *path)
 			hf_buf_addf(url, "%%%02X", c);
 		else
 			hf_buf_addc(url, (char)c);
+	}
+}
+
+/* Private, as the XDG specification asks. What fails here the store will say. */
+static void make_parents(char *path)
+{
+	char *slash;
+
+	if (!access(path, F_OK))
+		return;
+	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		(void)mkdir(path, 0700);
+		*slash = '/';
 	}
 }
 
@@ -126,8 +140,11 @@ static bool add_state_store(hf_buf *url)
 		hf_buf_addf(&path, "%s/holdfast/locks", state);
 	else if (home && home[0] == '/')
 		hf_buf_addf(&path, "%s/.local/state/holdfast/locks", home);
-	if (!path.failed && path.len)
-		add_url(url, "file", path.data);
+	if (!path.failed && path.len) {
+		make_parents(path.data);
+		hf_buf_adds(url, "file:");
+		add_path(url, path.data);
+	}
 	url->failed = url->failed || path.failed;
 	hf_buf_free(&path);
 	return url->len > 0;
@@ -139,7 +156,8 @@ static bool set_default_store(
 	hf_buf url = HF_BUF_INIT;
 
 	if (repository) {
-		add_url(&url, "git", repository->common_dir);
+		hf_buf_adds(&url, "git:");
+		add_path(&url, repository->common_dir);
 	} else if (!add_state_store(&url) && !url.failed) {
 		cli_usage(reader->out->command_name, "no store is given, this is not a git "
 						     "repository, and there is no HOME: "
@@ -154,6 +172,34 @@ static bool set_default_store(
 	}
 	hf_buf_free(&url);
 	return reader->out->store;
+}
+
+bool cli_store_anchor(cli_options *options)
+{
+	static const char *const schemes[] = {"file:", "git:", "sqlite:"};
+	hf_buf url = HF_BUF_INIT;
+	char here[PATH_MAX];
+	size_t i;
+	char *anchored;
+
+	for (i = 0; i < HF_ARRAY_LEN(schemes); i++) {
+		size_t n = strlen(schemes[i]);
+		const char *path = options->store + n;
+
+		if (strncmp(options->store, schemes[i], n) != 0 || !*path || *path == '/' ||
+			*path == '?' || !getcwd(here, sizeof(here)))
+			continue;
+		hf_buf_adds(&url, schemes[i]);
+		add_path(&url, here);
+		hf_buf_addf(&url, "/%s", path);
+		if (url.failed)
+			cli_say("out of memory");
+		anchored = url.failed ? NULL : cli_keep(options, url.data);
+		hf_buf_free(&url);
+		options->store = anchored;
+		return anchored;
+	}
+	return true;
 }
 
 /* Whether git's configuration could tell the subcommand more than the store. */

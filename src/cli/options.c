@@ -3,6 +3,7 @@
  * applied, then the flags on top of it: so --help and a misspelt option cost
  * no look at git's configuration, and a later source wins.
  */
+#include "base/process.h"
 #include "settings.h"
 
 #include <stdio.h>
@@ -271,6 +272,10 @@ static bool apply(const struct scan *scan, cli_options *out, int *exit_out)
 		if (!scan->flags[i].setting->set(&reader, scan->flags[i].value))
 			return false;
 	}
+	if (out->store && !cli_store_anchor(out)) {
+		*exit_out = hf_status_exit_code(HF_NO_MEMORY);
+		return false;
+	}
 	if (out->acquire.limit > 0 && reader.exclusive_given) {
 		cli_usage(scan->command, "--limit shares the lock, and -x does not: give one");
 		return false;
@@ -321,6 +326,9 @@ bool cli_options_read(int argc, char **argv, unsigned takes, int min_names, int 
 	out->names = scan.names;
 	out->name_count = scan.name_count;
 	out->command = scan.rest;
+	/* Its name alone: arguments may be secret, and a history is for ever. */
+	if (out->command)
+		hf_self_set_command(out->command[0]);
 	scan.names = NULL;
 	*exit_out = 0;
 	ok = true;

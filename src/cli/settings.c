@@ -511,7 +511,7 @@ static const cli_setting table[] = {
 	{0, "watch", NULL, CLI_TAKES_WATCH, NULL, NULL, set_watch,
 		"go on, and show each change until interrupted"},
 	{0, "history", "N", CHANGES, "history", "HOLDFAST_HISTORY", set_history,
-		"how many events its history keeps at least (default 0: all)"},
+		"how many events its history keeps at least (default 1000; 0: all)"},
 	{'N', "limit", "N", CLI_TAKES_LOG, NULL, NULL, set_log_limit,
 		"only the newest N events (also -5 for -N 5; 0: all)"},
 	{0, "prune", "N", CLI_TAKES_LOG, NULL, NULL, set_prune,

@@ -47,4 +47,10 @@ int cli_help_print(const char *command, unsigned takes);
  */
 bool cli_config_read(cli_reader *reader, unsigned takes, const char *flag_store, int *exit_out);
 
+/*
+ * Make a relative path of the store absolute: the command of `run` is given the
+ * URL, and may go elsewhere. False: out of memory, said.
+ */
+bool cli_store_anchor(cli_options *options);
+
 #endif

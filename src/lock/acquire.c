@@ -166,7 +166,10 @@ static hf_status bind_session(hf_manager *m, const char *name, const hf_acquire_
 		if (wake_ms > until_ms)
 			wake_ms = until_ms;
 		(void)hf_register_watch(m, name, NULL, wake_ms, o->cancel_fd, NULL);
-		if (pause_ms < 64)
+		if (hf_fd_readable(o->cancel_fd))
+			return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
+				"lock '%s': waiting was cancelled", name);
+		if (pause_ms < 8)
 			pause_ms *= 2;
 	}
 }
@@ -188,8 +191,7 @@ static hf_status acquire_in_store(
 	setup.max_retries = o->max_retries;
 	setup.backoff_min_ms = o->backoff_min_ms;
 	setup.backoff_max_ms = o->backoff_max_ms;
-	hf_attempt_init(&attempt, &setup, hf_now_here());
-	st = hf_drive_attempt(m, &attempt, &drive, error);
+	st = hf_drive_attempt(m, &setup, &attempt, &drive, error);
 	if (!st) {
 		lease->token = attempt.token;
 		hf_lease_trust(lease, attempt.base_ms);
@@ -203,8 +205,6 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 {
 	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
 	const hf_acquire_options *o = options ? options : &defaults;
-	int64_t start_ms = hf_boot_ms();
-	int64_t until_ms = o->wait_ms < 0 ? INT64_MAX : start_ms + o->wait_ms;
 	int64_t wait_ms = o->wait_ms;
 	hf_lease *lease;
 	hf_status st;
@@ -219,6 +219,8 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 	if (!lease)
 		return HF_NO_MEMORY;
 	if (manager->capabilities & HF_CAP_SESSION_BOUND) {
+		int64_t until_ms = wait_ms < 0 ? INT64_MAX : hf_boot_ms() + wait_ms;
+
 		st = bind_session(manager, name, o, until_ms, &lease->session_fd, error);
 		if (wait_ms > 0)
 			wait_ms = until_ms > hf_boot_ms() ? until_ms - hf_boot_ms() : 1;

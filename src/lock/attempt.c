@@ -43,6 +43,41 @@ void hf_attempt_free(hf_attempt *attempt)
 	attempt->view = NULL;
 }
 
+static void exchange_records(hf_record *a, hf_record *b)
+{
+	hf_record old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
+static void exchange_bufs(hf_buf *a, hf_buf *b)
+{
+	hf_buf old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
+void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from)
+{
+	hf_grant_evidence *evidence = to->evidence;
+	size_t cap = to->evidence_cap;
+
+	exchange_records(&to->record, &from->record);
+	exchange_records(&to->next, &from->next);
+	hf_record_reset(&to->record);
+	hf_record_reset(&to->next);
+	exchange_bufs(&to->scratch, &from->scratch);
+	exchange_bufs(&to->out, &from->out);
+	exchange_bufs(&to->line, &from->line);
+	exchange_bufs(&to->summary, &from->summary);
+	to->evidence = from->evidence;
+	to->evidence_cap = from->evidence_cap;
+	from->evidence = evidence;
+	from->evidence_cap = cap;
+}
+
 static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
 {
 	hf_snapshot_clear(&a->snap);
@@ -50,16 +85,32 @@ static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
 	memset(from, 0, sizeof(*from));
 	a->fresh = fresh;
 	a->decoded = false;
+	a->written = false;
 	a->state = ST_DECIDE;
 }
 
-void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known)
+void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *record)
 {
-	if (known->etag.len)
-		take_snapshot(attempt, known, false);
+	if (!known->etag.len)
+		return;
+	take_snapshot(attempt, known, false);
+	if (record) {
+		exchange_records(&attempt->next, record);
+		attempt->written = true;
+	}
 }
 
 /* ---- deciding ---- */
+
+/* snap into record; what we wrote ourselves is at hand. */
+static hf_status decode_snapshot(hf_attempt *a)
+{
+	if (!a->written)
+		return hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
+	exchange_records(&a->record, &a->next);
+	a->written = false;
+	return HF_OK;
+}
 
 /* The record of snap, and evidence of the right length with nothing known. */
 static hf_status decode(hf_attempt *a, hf_now now)
@@ -69,7 +120,7 @@ static hf_status decode(hf_attempt *a, hf_now now)
 
 	if (a->decoded)
 		return HF_OK;
-	st = hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
+	st = decode_snapshot(a);
 	if (st)
 		return st;
 	n = a->record.grant_count;
@@ -89,7 +140,7 @@ static hf_status decode(hf_attempt *a, hf_now now)
 	a->decoded = true;
 	a->probed = false;
 	/* What was forgotten starts again above the floor: no going back. */
-	if (a->fresh && (a->snap.len ? a->record.gen : a->snap.floor) < a->asked_gen)
+	if (a->fresh && (a->record.gen ? a->record.gen : a->snap.floor) < a->asked_gen)
 		a->regressed = true;
 	return HF_OK;
 }
@@ -408,6 +459,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 	case ST_READ:
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
+		attempt->written = false;
 		attempt->asked_ms = now.boot_ms;
 		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
@@ -488,9 +540,10 @@ void hf_attempt_on_probe(hf_attempt *attempt)
 static void adopt_own_record(hf_attempt *a)
 {
 	hf_snapshot mine = a->reply;
+	bool written = !mine.data && hf_record_own(&a->next);
 
 	memset(&a->reply, 0, sizeof(a->reply));
-	if (!mine.data) {
+	if (!mine.data && !written) {
 		mine.data = a->out.data;
 		mine.len = a->out.len;
 		a->out = (hf_buf)HF_BUF_INIT;
@@ -498,6 +551,7 @@ static void adopt_own_record(hf_attempt *a)
 	free(mine.foreign);
 	mine.foreign = NULL;
 	take_snapshot(a, &mine, true);
+	a->written = written;
 }
 
 void hf_attempt_on_swap(
@@ -521,6 +575,8 @@ void hf_attempt_on_swap(
 			conclude(a, a->verdict.status, now);
 		return;
 	case HF_CHANGED:
+		if (!a->pending)
+			a->base_ms = 0; /* what is found now is not ours */
 		take_snapshot(a, &a->reply, true);
 		return;
 	case HF_UNKNOWN:
@@ -532,6 +588,8 @@ void hf_attempt_on_swap(
 		unreachable(a, status, error, now);
 		return;
 	default:
+		if (!a->pending)
+			a->base_ms = 0;
 		unreachable(a, status, error, now);
 		return;
 	}

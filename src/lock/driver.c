@@ -105,7 +105,7 @@ static int either(int a, int b)
 	return fd;
 }
 
-static bool readable(int fd)
+bool hf_fd_readable(int fd)
 {
 	struct pollfd poller = {.fd = fd, .events = POLLIN};
 
@@ -136,10 +136,10 @@ static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 		close(holder);
 }
 
-hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive, bool nowait)
+hf_step hf_drive_until(
+	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_now now, bool nowait)
 {
 	hf_attempt *a = attempt;
-	hf_now now = hf_now_here();
 	bool observed = false;
 	hf_error error;
 
@@ -175,7 +175,7 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 		case HF_STEP_WAIT:
 			if (nowait)
 				return step;
-			if (readable(drive->cancel_fd)) {
+			if (hf_fd_readable(drive->cancel_fd)) {
 				hf_attempt_cancel(a, HF_TIMED_OUT);
 				break;
 			}
@@ -191,13 +191,15 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 	}
 }
 
-hf_status hf_drive_attempt(
-	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_error *error)
+hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *attempt,
+	const hf_drive *drive, hf_error *error)
 {
 	static const hf_drive plain = HF_DRIVE_INIT;
+	hf_now now = hf_now_here();
 
+	hf_attempt_init(attempt, setup, now);
 	hf_manager_recall(m, attempt);
-	hf_drive_until(m, attempt, drive ? drive : &plain, false);
+	hf_drive_until(m, attempt, drive ? drive : &plain, now, false);
 	hf_manager_remember(m, attempt);
 	if (attempt->regressed)
 		hf_manager_log(m,

@@ -2,12 +2,46 @@
 
 /* ---- writing ---- */
 
-/* " key=" at `out`; where it ends. */
-static char *put_key(char *out, const hf_field *f)
+/* Where the next byte goes, and how far the room that was asked for reaches. */
+typedef struct writer {
+	hf_buf *buf;
+	char *out;
+	char *end;
+} writer;
+
+static void begin(writer *w, hf_buf *buf, size_t n)
 {
+	w->buf = buf;
+	w->out = hf_buf_room(buf, n);
+	w->end = w->out ? w->out + n : NULL;
+}
+
+static void finish(writer *w)
+{
+	if (!w->out)
+		return;
+	*w->out = '\0';
+	w->buf->len = (size_t)(w->out - w->buf->data);
+}
+
+/* False: out of memory, and nothing more is written. */
+static inline bool room(writer *w, size_t n)
+{
+	if ((size_t)(w->end - w->out) >= n)
+		return w->out;
+	finish(w);
+	begin(w, w->buf, 2 * n);
+	return w->out;
+}
+
+/* " key=" at `out`; where it ends. */
+static inline char *put_key(char *out, const hf_field *f)
+{
+	size_t i;
+
 	*out++ = ' ';
-	memcpy(out, f->key, f->key_len);
-	out += f->key_len;
+	for (i = 0; i < f->key_len; i++)
+		*out++ = f->key[i];
 	*out++ = '=';
 	return out;
 }
@@ -44,92 +78,92 @@ static size_t copy_plain(char *out, const char *in, size_t n)
 	return i;
 }
 
-static void put_text(hf_buf *buf, const hf_field *f, const char *value)
+static void put_text(writer *w, const hf_field *f, const char *value)
 {
 	static const char digits[] = "0123456789ABCDEF";
 	size_t n = strlen(value);
-	char *out = n ? hf_buf_room(buf, f->key_len + 2 + 3 * n) : NULL;
+	char *out;
 
-	if (!out)
+	if (!n || !room(w, f->key_len + 2 + 3 * n))
 		return;
-	out = put_key(out, f);
-	while (n > 0) {
+	out = put_key(w->out, f);
+	for (;;) {
 		size_t plain = copy_plain(out, value, n);
+		unsigned char c;
 
 		out += plain;
-		value += plain;
-		n -= plain;
-		if (n > 0) {
-			unsigned char c = (unsigned char)*value++;
-
-			*out++ = '%';
-			*out++ = digits[c >> 4];
-			*out++ = digits[c & 15];
-			n--;
-		}
+		if (plain == n)
+			break;
+		c = (unsigned char)value[plain];
+		*out++ = '%';
+		*out++ = digits[c >> 4];
+		*out++ = digits[c & 15];
+		value += plain + 1;
+		n -= plain + 1;
 	}
-	*out = '\0';
-	buf->len = (size_t)(out - buf->data);
+	w->out = out;
 }
 
-static void put_number(hf_buf *buf, const hf_field *f, bool negative, uint64_t value)
+static void put_number(writer *w, const hf_field *f, bool negative, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
-	char *out = value ? hf_buf_room(buf, f->key_len + 3 + sizeof(digits)) : NULL;
+	char digits[HF_DIGITS_MAX];
+	size_t at;
+	char *out;
 
-	if (!out)
+	if (!value || !room(w, f->key_len + 3 + sizeof(digits)))
 		return;
-	out = put_key(out, f);
+	out = put_key(w->out, f);
 	if (negative)
 		*out++ = '-';
-	for (; value; value /= 10)
-		digits[--at] = (char)('0' + value % 10);
+	at = hf_digits(value, digits);
 	memcpy(out, digits + at, sizeof(digits) - at);
-	out += sizeof(digits) - at;
-	*out = '\0';
-	buf->len = (size_t)(out - buf->data);
+	w->out = out + sizeof(digits) - at;
 }
 
-static void put_signed(hf_buf *buf, const hf_field *f, int64_t value)
+static void put_signed(writer *w, const hf_field *f, int64_t value)
 {
-	put_number(buf, f, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+	put_number(w, f, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-static void put_one(hf_buf *buf, const hf_field *f, const void *at)
+static void put_one(writer *w, const hf_field *f, const void *at)
 {
 	switch (f->type) {
 	case HF_FIELD_TEXT:
-		put_text(buf, f, *(const char *const *)at);
+		put_text(w, f, *(const char *const *)at);
 		break;
 	case HF_FIELD_U64:
-		put_number(buf, f, false, *(const uint64_t *)at);
+		put_number(w, f, false, *(const uint64_t *)at);
 		break;
 	case HF_FIELD_I64:
-		put_signed(buf, f, *(const int64_t *)at);
+		put_signed(w, f, *(const int64_t *)at);
 		break;
 	case HF_FIELD_U32:
-		put_number(buf, f, false, *(const uint32_t *)at);
+		put_number(w, f, false, *(const uint32_t *)at);
 		break;
 	case HF_FIELD_I32:
-		put_signed(buf, f, *(const int32_t *)at);
+		put_signed(w, f, *(const int32_t *)at);
 		break;
 	case HF_FIELD_MODE:
 		if (*(const hf_mode *)at == HF_SHARED)
-			put_text(buf, f, "s");
+			put_text(w, f, "s");
 		break;
 	case HF_FIELD_NAMES:
-		put_text(buf, f, f->names[*(const unsigned *)at]);
+		put_text(w, f, f->names[*(const unsigned *)at]);
 		break;
 	}
 }
 
+#define LINE_GUESS 512 /* bytes: most lines fit, the buffer grows once */
+
 void hf_fields_put(hf_buf *buf, const hf_field *fields, size_t count, const void *object)
 {
+	writer w;
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		put_one(buf, &fields[i], (const char *)object + fields[i].offset);
+	begin(&w, buf, LINE_GUESS);
+	for (i = 0; w.out && i < count; i++)
+		put_one(&w, &fields[i], (const char *)object + fields[i].offset);
+	finish(&w);
 }
 
 /* ---- reading ---- */
@@ -211,18 +245,15 @@ static bool read_one(const hf_field *f, char *value, void *at)
 	return false;
 }
 
-/* The field of this key, looked for from `from` on and around. */
+/* The field of this key, from `from` on; NULL: none. */
 static const hf_field *find(
 	const hf_field *fields, size_t count, size_t from, const char *key, size_t len)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		const hf_field *f = &fields[(from + i) % count];
-
-		if (f->key_len == len && !memcmp(f->key, key, len))
-			return f;
-	}
+	for (i = from; i < count; i++)
+		if (fields[i].key_len == len && !memcmp(fields[i].key, key, len))
+			return &fields[i];
 	return NULL;
 }
 
@@ -253,4 +284,40 @@ bool hf_fields_read(char *line, const hf_field *fields, size_t count, void *obje
 		p = end;
 	}
 	return true;
+}
+
+/* ---- where texts are kept ---- */
+
+size_t hf_fields_text_size(const hf_field *fields, size_t count, const void *object)
+{
+	size_t size = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		const void *at = (const char *)object + fields[i].offset;
+
+		if (fields[i].type == HF_FIELD_TEXT && **(const char *const *)at)
+			size += strlen(*(const char *const *)at) + 1;
+	}
+	return size;
+}
+
+char *hf_fields_move_texts(const hf_field *fields, size_t count, void *object, char *to)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		void *at = (char *)object + fields[i].offset;
+		const char **text = at;
+		size_t n;
+
+		if (fields[i].type != HF_FIELD_TEXT)
+			continue;
+		n = strlen(*text);
+		if (n > 0)
+			memcpy(to, *text, n + 1);
+		*text = n > 0 ? to : "";
+		to += n > 0 ? n + 1 : 0;
+	}
+	return to;
 }

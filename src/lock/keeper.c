@@ -74,7 +74,7 @@ static bool start_renewal(hf_lease *lease)
 		return false;
 	setup.request.grant.owner = lease->owner;
 	setup.request.who.id = lease->id;
-	setup.request.renewals = lease->renewals + 1;
+	setup.request.renewals = hf_lease_next_renewal(lease);
 	setup.wait_ms = lease->trust_until_ms - now.boot_ms;
 	setup.settle_ms = setup.wait_ms;
 	hf_attempt_init(lease->renewal, &setup, now);
@@ -99,12 +99,11 @@ static bool renew(hf_lease *lease)
 	if (a->wake_ms)
 		hf_attempt_on_wake(a);
 	a->wake_ms = 0;
-	if (hf_drive_until(lease->manager, a, &plain, true) == HF_STEP_WAIT)
+	if (hf_drive_until(lease->manager, a, &plain, hf_now_here(), true) == HF_STEP_WAIT)
 		return false;
 	st = a->status;
 	hf_manager_remember(lease->manager, a);
-	if (st == HF_OK) {
-		lease->renewals++;
+	if (st == HF_OK && a->base_ms) {
 		hf_lease_trust(lease, a->base_ms);
 	} else {
 		lease->due_ms = hf_boot_ms() + lease->ttl_ms / 20;

@@ -27,6 +27,11 @@ void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 	lease->due_ms = lease->renews ? base_ms + ttl_ms / 3 : INT64_MAX;
 }
 
+uint64_t hf_lease_next_renewal(hf_lease *lease)
+{
+	return ++lease->renewals;
+}
+
 void hf_lease_destroy(hf_lease *lease)
 {
 	if (lease->renewal) {
@@ -181,8 +186,7 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 	if (lease->listed)
 		hf_keeper_remove(lease);
 	setup = setup_for(lease, HF_ASK_RELEASE);
-	hf_attempt_init(&attempt, &setup, hf_now_here());
-	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
+	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
 	hf_attempt_free(&attempt);
 	/* Ours by id and not there any more: it ended without us. */
 	if (st == HF_NOT_OWNER)
@@ -209,15 +213,14 @@ hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 			"the ttl must be 0 (as it was) or 100 ms to 365 days");
 	hf_lease_seize(lease);
 	setup = setup_for(lease, HF_ASK_RENEW);
-	setup.request.renewals = lease->renewals + 1;
+	setup.request.renewals = hf_lease_next_renewal(lease);
 	setup.request.ttl_ms = ttl_ms;
-	hf_attempt_init(&attempt, &setup, hf_now_here());
-	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
+	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
 	if (!st) {
-		lease->renewals++;
 		if (ttl_ms)
 			lease->ttl_ms = ttl_ms;
-		hf_lease_trust(lease, attempt.base_ms);
+		if (attempt.base_ms)
+			hf_lease_trust(lease, attempt.base_ms);
 	}
 	hf_attempt_free(&attempt);
 	hf_lease_let_go(lease);
@@ -245,8 +248,7 @@ hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
 	setup = setup_for(lease, HF_ASK_CONVERT);
 	setup.request.mode = mode;
 	setup.strategy = HF_FAIL_FAST; /* HELD is an answer here */
-	hf_attempt_init(&attempt, &setup, hf_now_here());
-	st = hf_drive_attempt(lease->manager, &attempt, NULL, error);
+	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
 	if (!st) {
 		lease->mode = mode;
 		lease->token = attempt.token;

@@ -35,6 +35,8 @@
 struct hf_known {
 	char *name;
 	hf_snapshot snapshot; /* etag.len 0: none */
+	hf_record record; /* the snapshot, decoded, if has_record; else unused */
+	bool has_record;
 	uint64_t gen; /* the greatest seen: a store that goes back is told */
 	uint64_t counter;
 };
@@ -54,6 +56,7 @@ struct hf_manager {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* of a lease's `busy` */
 	struct hf_known known[HF_KNOWN_NAMES];
+	hf_attempt spare; /* its memory, for the next attempt */
 	hf_liveness *liveness;
 	bool liveness_tried;
 	hf_lease *leases;
@@ -128,18 +131,30 @@ typedef struct hf_drive {
 	}
 
 /*
- * Carry out what the attempt wants until it is done, or, with `nowait`, until
- * it wants to wait (then HF_STEP_WAIT comes back).
+ * Carry out what the attempt wants, from `now` on, until it is done, or, with
+ * `nowait`, until it wants to wait (then HF_STEP_WAIT comes back).
  */
-hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive, bool nowait);
-/* All of it: recall, drive, remember; the answer. */
-hf_status hf_drive_attempt(
-	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_error *error);
+/* Now, without waiting; false for -1. */
+bool hf_fd_readable(int fd);
+hf_step hf_drive_until(
+	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_now now, bool nowait);
+/*
+ * All of it: begin, recall, drive, remember; the answer. The attempt is to be
+ * freed by the caller in any case. `drive` may be NULL.
+ */
+hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *attempt,
+	const hf_drive *drive, hf_error *error);
 
 /* ---- lease.c ---- */
 
 /* Trust the lease for its ttl from base_ms on. */
 void hf_lease_trust(hf_lease *lease, int64_t base_ms);
+/*
+ * The count that the next renewal asks for. Never one twice: a late request of
+ * an earlier attempt must not be taken for that of a later one, from which
+ * trust is measured. The lease is seized.
+ */
+uint64_t hf_lease_next_renewal(hf_lease *lease);
 /* Lost: wake the descriptor, call back. Once. Without the mutex. */
 void hf_lease_tell_lost(hf_lease *lease);
 void hf_lease_destroy(hf_lease *lease);

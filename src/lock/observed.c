@@ -29,14 +29,14 @@ static bool path_of(hf_manager *m, const char *name, char *out, size_t cap)
 		       (unsigned long long)hash) < (int)cap;
 }
 
-static void merge(hf_observer *observer, const char *id, uint64_t count, int64_t since_ms)
+static void merge(hf_observer *observer, const char *id, uint64_t gen, int64_t since_ms)
 {
 	size_t i;
 
 	for (i = 0; i < observer->count; i++) {
 		hf_observation *o = &observer->items[i];
 
-		if (o->count == count && !strcmp(o->id, id) && since_ms < o->since_ms)
+		if (o->gen == gen && !strcmp(o->id, id) && since_ms < o->since_ms)
 			o->since_ms = since_ms;
 	}
 }
@@ -46,7 +46,7 @@ void hf_observed_load(hf_manager *m, const char *name, hf_observer *observer)
 	char path[512];
 	char line[256];
 	char id[65];
-	unsigned long long count;
+	unsigned long long gen;
 	long long since_ms;
 	FILE *file;
 
@@ -60,8 +60,8 @@ void hf_observed_load(hf_manager *m, const char *name, hf_observer *observer)
 		line[strcspn(line, "\n")] = '\0';
 		if (!strcmp(line, hf_self_clock_domain()))
 			while (fgets(line, sizeof(line), file))
-				if (sscanf(line, "%64s %llu %lld", id, &count, &since_ms) == 3)
-					merge(observer, id, count, since_ms);
+				if (sscanf(line, "%64s %llu %lld", id, &gen, &since_ms) == 3)
+					merge(observer, id, gen, since_ms);
 	}
 	fclose(file);
 }
@@ -96,7 +96,7 @@ void hf_observed_save(hf_manager *m, const char *name, const hf_observer *observ
 	hf_buf_addf(&text, "%s\n", hf_self_clock_domain());
 	for (i = 0; i < observer->count; i++)
 		hf_buf_addf(&text, "%s %llu %lld\n", observer->items[i].id,
-			(unsigned long long)observer->items[i].count,
+			(unsigned long long)observer->items[i].gen,
 			(long long)observer->items[i].since_ms);
 	hf_new_id(id);
 	snprintf(temporary, sizeof(temporary), "%s.%s", path, id);

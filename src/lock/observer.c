@@ -10,30 +10,21 @@ void hf_observer_free(hf_observer *observer)
 	*observer = (hf_observer)HF_OBSERVER_INIT;
 }
 
-/*
- * Each renewal makes a generation at least: whatever came before under the same
- * id has a smaller sum.
- */
-static uint64_t count_of(const hf_grant *g)
-{
-	return g->granted_gen + g->renewals;
-}
-
-static hf_observation *find(const hf_observer *o, const char *id, uint64_t count)
+static hf_observation *find(const hf_observer *o, const char *id, uint64_t gen)
 {
 	size_t i;
 
 	for (i = 0; i < o->count; i++)
-		if (o->items[i].count == count && !strcmp(o->items[i].id, id))
+		if (o->items[i].gen == gen && !strcmp(o->items[i].id, id))
 			return &o->items[i];
 	return NULL;
 }
 
-/* Put (id, count) at place `at`, keeping since when it has been known. */
-static bool note(hf_observer *o, size_t at, const char *id, uint64_t count, int64_t now_ms)
+/* Put (id, gen) at place `at`, keeping since when it has been known. */
+static bool note(hf_observer *o, size_t at, const char *id, uint64_t gen, int64_t now_ms)
 {
-	hf_observation *known = find(o, id, count);
-	hf_observation entry = {.count = count, .since_ms = now_ms};
+	hf_observation *known = find(o, id, gen);
+	hf_observation entry = {.gen = gen, .since_ms = now_ms};
 
 	hf_copy(entry.id, sizeof(entry.id), id);
 	if (known)
@@ -67,7 +58,7 @@ bool hf_observer_see(hf_observer *observer, const hf_record *record, int64_t now
 	for (i = 0; i < record->grant_count; i++, at++) {
 		const hf_grant *g = &record->grants[i];
 
-		if (!note(observer, at, g->id, count_of(g), now_ms))
+		if (!note(observer, at, g->id, g->gen, now_ms))
 			return false;
 	}
 	if (record->closed_ms) {
@@ -88,7 +79,7 @@ int64_t hf_observer_unchanged_ms(
 {
 	const hf_grant *g = &record->grants[i];
 
-	return since(find(observer, g->id, count_of(g)), now_ms);
+	return since(find(observer, g->id, g->gen), now_ms);
 }
 
 int64_t hf_observer_closed_ms(

@@ -12,11 +12,7 @@
 
 typedef struct hf_observation {
 	char id[65]; /* grant id, a neighbour's mark, or "closed" */
-	/*
-	 * Grows with each renewal, and from one grant of an id to the next; of
-	 * "closed": the generation that closed it.
-	 */
-	uint64_t count;
+	uint64_t gen; /* that granted or last renewed it, or closed the lock */
 	int64_t since_ms; /* on hf_boot_ms() of the observer */
 } hf_observation;
 

@@ -210,9 +210,12 @@ static void open_up(hf_record *r)
 }
 
 /*
- * A lease with a lock delay ended without a release: close the lock, unless a
- * delay that ends later runs already. This one began with the lease's end,
- * where that is known: it may be over before anybody looked.
+ * A lease with a lock delay ended without a release: close the lock. The delay
+ * began with the lease's end, where that is known: it may be over before
+ * anybody looked, or end before one that runs already.
+ *
+ * Without a clock it begins now, also where one runs already that seems longer:
+ * others may have seen more of that than we did.
  */
 static void close_for(decision *d, const hf_grant *g, const char *why)
 {
@@ -225,11 +228,11 @@ static void close_for(decision *d, const hf_grant *g, const char *why)
 
 	if (left > 0 && !strcmp(why, "expired") && clock_shared(g->clock, d->e))
 		left += g->deadline_ms - d->e->now_ms;
-	if (left <= running)
+	if (left <= 0 || (left <= running && clock_shared(n->closed_clock, d->e)))
 		return;
-	n->closed_ms = g->lock_delay_ms;
+	n->closed_ms = g->lock_delay_ms > running ? g->lock_delay_ms : running;
 	n->closed_clock = d->e->clock;
-	n->closed_until_ms = d->e->now_ms + left;
+	n->closed_until_ms = d->e->now_ms + (left > running ? left : running);
 	n->closed_gen = gen;
 }
 
@@ -429,8 +432,8 @@ static hf_verdict grant_it(decision *d, int from)
 		n->counter = larger(n->counter, d->e->floor);
 	*g = d->req->grant;
 	g->token = ++n->counter;
-	g->granted_gen = next_gen(d);
 	g->renewals = 0;
+	g->gen = next_gen(d);
 	g->acquired_wall_ms = d->e->wall_ms;
 	g->clock = d->e->clock;
 	g->deadline_ms = d->e->now_ms + g->ttl_ms;
@@ -464,8 +467,8 @@ static hf_verdict reenter(decision *d)
 	*g = *want;
 	g->token = token;
 	g->limit = n->grants[0].limit;
-	g->granted_gen = next_gen(d);
 	g->renewals = 0;
+	g->gen = next_gen(d);
 	g->acquired_wall_ms = d->e->wall_ms;
 	g->clock = d->e->clock;
 	g->deadline_ms = d->e->now_ms + g->ttl_ms;
@@ -576,6 +579,7 @@ static hf_verdict renew(decision *d)
 			continue; /* it landed before */
 		changed = true;
 		g->renewals = d->req->renewals ? d->req->renewals : g->renewals + 1;
+		g->gen = next_gen(d);
 		if (d->req->ttl_ms && d->req->ttl_ms != g->ttl_ms) {
 			g->ttl_ms = d->req->ttl_ms;
 			d->kind = HF_EV_EXTEND;

@@ -64,8 +64,9 @@ typedef struct hf_request {
 	hf_who who; /* RELEASE, RENEW, CONVERT: whose grant */
 	int64_t ttl_ms; /* RENEW: the new ttl; 0: keep */
 	/*
-	 * RENEW by id: the count of renewals to reach, one more than the last
-	 * known; 0: just one more.
+	 * RENEW by id: the count of renewals to reach; 0: just one more. It
+	 * tells this request from earlier ones that may land yet, so a holder
+	 * never asks for one count in two attempts, whatever became of the first.
 	 */
 	uint64_t renewals;
 	hf_mode mode; /* CONVERT */

@@ -36,6 +36,8 @@ is "HOLDFAST_STORE is stronger" "$(HOLDFAST_STORE=file:$scratch/e store_of)" \
 	"file:$scratch/e (from HOLDFAST_STORE)"
 is "-S is the strongest" "$(HOLDFAST_STORE=file:$scratch/e store_of -S "file:$scratch/f")" \
 	"file:$scratch/f (from -S)"
+is "a relative path is relative to the current directory" "$(store_of -S file:here)" \
+	"file:$PWD/here (from -S)"
 is "an empty variable is none" "$(HOLDFAST_STORE='' store_of)" \
 	"file:$HOME/.local/state/holdfast/locks (the default)"
 is "a bad HOLDFAST_STORE is refused" "$(HOLDFAST_STORE=here "$holdfast" status x 2>/dev/null; echo $?)" 64

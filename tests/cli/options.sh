@@ -157,6 +157,12 @@ ok "in words" grep -q 'cannot write to standard output: No space' "$scratch/.err
 is "acquire too" "$?" 71
 hf status -q -S "$S" full
 is "and a lease that nobody was told of is given back" "$code" 0
+"$holdfast" acquire -S "$S" full >&- 2>"$scratch/.err"
+is "a closed one as well" "$?" 71
+hf status -q -S "$S" full
+is "which gives the lease back, too" "$code" 0
+"$holdfast" acquire -S "$S" -n - <&- 2>&- >/dev/full
+ok "no message ends up in a file of the store" bash -c "! grep -rq 'holdfast:' '$scratch/store'"
 "$holdfast" acquire -S "$S" piped 2>"$scratch/.err" | true
 hf status -q -S "$S" piped
 is "also when the reader is gone or was there" "$((code == 0 || code == 1))" 1

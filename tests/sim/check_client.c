@@ -16,7 +16,7 @@ bool sim_overruled(const sim *s, const sim_op *op)
 	const sim_truth *t = &s->truth[op->key];
 	size_t i;
 
-	if (t->went_back && op->granted_at <= t->went_back_at)
+	if (t->went_back && op->started_at <= t->went_back_at)
 		return true;
 	for (i = 0; i < t->overruled_count; i++)
 		if (!strcmp(t->overruled[i], op->id))
@@ -134,6 +134,8 @@ static void check_acquired(sim *s, const sim_op *op)
 		sim_fail(s, "op%d is told that it got token %llu, and was granted %llu",
 			op->index, (unsigned long long)op->attempt->token,
 			(unsigned long long)op->granted_token);
+	if (s->truth[op->key].went_back && op->started_at <= s->truth[op->key].went_back_at)
+		return; /* what could not land any more may have */
 	if (base <= 0 || sim_true_ms(s, op->client, base) < op->started_at - 2 ||
 		sim_true_ms(s, op->client, base) > op->granted_by + 1)
 		sim_fail(s, "op%d may trust from %lld, its request was sent at %lld", op->index,
@@ -185,6 +187,9 @@ static void check_release(sim *s, const sim_op *op)
 	if (t->went_back ||
 		(op->answer != HF_OK && op->answer != HF_LOST && op->answer != HF_NOT_OWNER))
 		return;
+	if (op->answer != HF_OK && op->released)
+		sim_fail(s, "op%d is told '%s', and its release had landed", op->index,
+			hf_status_name(op->answer));
 	for (i = 0; i < t->record.grant_count; i++) {
 		const hf_grant *g = &t->record.grants[i];
 
@@ -251,6 +256,8 @@ static void check_plausible(sim *s, const sim_op *op)
 void sim_check_answer(sim *s, sim_op *op)
 {
 	check_plausible(s, op);
+	s->answers[op->answer]++;
+	s->regressions += op->attempt->regressed;
 	switch (op->setup.request.ask) {
 	case HF_ASK_ACQUIRE:
 		if (op->answer == HF_OK)

@@ -215,7 +215,7 @@ void sim_client_renew(sim *s, int client, unsigned slot, unsigned serial)
 		return;
 	}
 	op = about(s, client, lease, HF_ASK_RENEW);
-	op->setup.request.renewals = lease->renewals + 1;
+	op->setup.request.renewals = ++lease->renewals;
 	op->setup.request.ttl_ms = extend ? sim_between(s, 100, 900) : lease->ttl_ms;
 	op->setup.wait_ms = lease->trust_until_ms - sim_boot_ms(s, client);
 	op->setup.settle_ms = 200;
@@ -246,7 +246,6 @@ static void renewed(sim *s, sim_op *op)
 			sim_fail(s,
 				"c%d renewed %s, and may trust it for less time than before",
 				op->client, lease->id);
-		lease->renewals = op->attempt->setup.request.renewals;
 		lease->ttl_ms = op->setup.request.ttl_ms;
 		believe(s, op->client, lease, op->attempt->base_ms);
 	} else if (op->answer == HF_LOST) {
@@ -432,6 +431,19 @@ static void do_something(sim *s, int client, int *slot)
 		acquire(s, client, slot, NULL);
 }
 
+/* Most of all where a request of unknown fate makes it hard. */
+static void cancel_some(sim *s, sim_client *c)
+{
+	int i;
+
+	for (i = 0; i < SIM_SLOTS; i++) {
+		sim_op *op = c->ops[i] >= 0 ? s->ops[c->ops[i]] : NULL;
+
+		if (op && op->attempt && sim_chance(s, op->attempt->pending ? 400 : 50))
+			sim_op_cancel(s, op);
+	}
+}
+
 void sim_client_act(sim *s, int client)
 {
 	sim_client *c = &s->clients[client];
@@ -454,11 +466,10 @@ void sim_client_act(sim *s, int client)
 	drop_lapsed(s, client);
 	for (i = 0; i < SIM_LEASES; i++)
 		sim_check_use(s, client, &c->leases[i]);
+	cancel_some(s, c);
 	slot = free_slot(c);
 	if (slot)
 		do_something(s, client, slot);
-	else if (sim_chance(s, 150))
-		sim_op_cancel(s, s->ops[c->ops[hf_rng_below(&s->rng, SIM_SLOTS)]]);
 }
 
 void sim_client_answered(sim *s, sim_op *op)

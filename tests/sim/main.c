@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/resource.h>
+#include <time.h>
 
 static const char usage[] =
 	"usage: hf-sim [--seed N] [--histories N] [--mutant NAME] [--tap] [--verbose]\n"
@@ -20,51 +20,101 @@ typedef struct options {
 	bool verbose;
 } options;
 
-static void how_to_run_again(const options *o, uint64_t seed)
+static int tests;
+static int failures;
+
+static void tap(bool good, const char *promise)
 {
-	printf("# to run that one again: hf-sim --seed %llu%s%s --verbose\n",
-		(unsigned long long)seed, o->mutant ? " --mutant " : "",
-		o->mutant ? o->mutant : "");
+	printf("%sok %d - %s\n", good ? "" : "not ", ++tests, promise);
+	failures += !good;
 }
 
 /* The first history that breaks a promise, or the end of them. */
-static bool run_all(sim *s, const options *o, uint64_t *failed_out, uint64_t *events_out)
+static bool run_all(sim *s, const options *o)
 {
-	uint64_t i;
+	clock_t start = clock();
+	uint64_t events = 0;
+	uint64_t i = 0;
+	bool good = true;
 
-	*events_out = 0;
-	for (i = 0; i < o->histories; i++) {
-		bool good = sim_run(s, o->seed + i);
+	for (; good && i < o->histories; i++) {
+		good = sim_run(s, o->seed + i);
+		events += s->events;
+	}
+	printf("# %llu histories, %llu events, %.1f s of processor\n", (unsigned long long)i,
+		(unsigned long long)events, (double)(clock() - start) / CLOCKS_PER_SEC);
+	if (good)
+		return true;
+	printf("# seed %llu: %s\n# to run that one again: hf-sim --seed %llu%s%s --verbose\n",
+		(unsigned long long)s->seed, s->failure, (unsigned long long)s->seed,
+		o->mutant ? " --mutant " : "", o->mutant ? o->mutant : "");
+	if (!o->mutant && !o->verbose) {
+		s->verbose = true; /* once more, aloud */
+		sim_run(s, s->seed);
+		s->verbose = false;
+	}
+	return false;
+}
 
-		*events_out += s->events;
-		if (!good) {
-			*failed_out = o->seed + i;
+/* The end of a history tells whether it was the same. */
+static bool same_again(sim *s)
+{
+	uint64_t seed;
+
+	for (seed = 1; seed <= 50; seed++) {
+		uint64_t random;
+		size_t events;
+
+		sim_run(s, seed);
+		random = s->rng.state;
+		events = s->events;
+		sim_run(s, seed);
+		if (s->rng.state != random || s->events != events)
 			return false;
-		}
 	}
 	return true;
 }
 
-static int report(sim *s, const options *o, bool good, uint64_t failed, uint64_t events)
+static bool met(const char *what, size_t count)
 {
-	struct rusage used;
-	bool wanted = good == !o->mutant;
+	printf("# %8zu %s\n", count, what);
+	return count > 0;
+}
 
-	getrusage(RUSAGE_SELF, &used);
-	if (o->tap && o->mutant)
-		printf("%s 1 - the mutant '%s' is caught: %s\n", wanted ? "ok" : "not ok",
-			o->mutant, s->mutant->what);
-	else if (o->tap)
-		printf("%s 1 - %llu random histories keep every promise\n",
-			wanted ? "ok" : "not ok", (unsigned long long)o->histories);
-	printf("# %llu events, %zu swaps landed, %zu grants, %ld.%03ld s of processor\n",
-		(unsigned long long)events, s->swaps_landed, s->grants,
-		(long)used.ru_utime.tv_sec, (long)used.ru_utime.tv_usec / 1000);
-	if (!good) {
-		printf("# seed %llu: %s\n", (unsigned long long)failed, s->failure);
-		how_to_run_again(o, failed);
+/* Histories that never met a thing say nothing about it. */
+static bool met_everything(const sim *s)
+{
+	static const hf_status answers[] = {HF_OK, HF_HELD, HF_TIMED_OUT, HF_LOST, HF_NOT_OWNER,
+		HF_UNKNOWN, HF_UNAVAILABLE, HF_CORRUPT, HF_INVALID};
+	bool all = true;
+	size_t i;
+	int kind;
+
+	for (i = 0; i < HF_ARRAY_LEN(answers); i++)
+		all &= met(hf_status_name(answers[i]), s->answers[answers[i]]);
+	for (kind = HF_EV_NONE + 1; kind < HF_EV_COUNT_; kind++)
+		all &= met(hf_event_kind_name((hf_event_kind)kind), s->landed[kind]);
+	all &= met("locks forgotten", s->forgotten);
+	all &= met("stores that went back", s->restarts);
+	all &= met("told so", s->regressions);
+	return all;
+}
+
+static int run_tests(sim *s, const options *o)
+{
+	char promise[200];
+
+	if (o->mutant) {
+		printf("1..1\n");
+		snprintf(promise, sizeof(promise), "a mutant is caught: %s", s->mutant->what);
+		tap(!run_all(s, o), promise);
+		return failures > 0;
 	}
-	return o->tap ? !wanted : !good;
+	printf("1..3\n");
+	tap(run_all(s, o), "random histories keep every promise");
+	tap(met_everything(s), "they met every kind of event and answer");
+	tap(same_again(s), "one seed is one history");
+	return failures > 0;
 }
 
 static bool parse(int argc, char **argv, options *o)
@@ -99,14 +149,22 @@ static bool parse(int argc, char **argv, options *o)
 	return true;
 }
 
+/* HF_TEST_SCALE: a percentage, for variants that run slowly. */
+static uint64_t scaled(uint64_t histories)
+{
+	const char *text = getenv("HF_TEST_SCALE");
+	uint64_t percent;
+
+	if (!text || !hf_parse_u64(text, &percent) || percent >= 100)
+		return histories;
+	return histories * percent / 100;
+}
+
 int main(int argc, char **argv)
 {
 	options o = {.seed = 1, .histories = 1000};
-	uint64_t failed = 0;
-	uint64_t events;
-	bool good;
-	sim s;
 	int code;
+	sim s;
 
 	if (argc == 2 && !strcmp(argv[1], "--list-mutants")) {
 		sim_mutants_list();
@@ -117,16 +175,10 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
-	if (o.tap)
-		puts("1..1");
 	s.verbose = o.verbose;
-	good = run_all(&s, &o, &failed, &events);
-	if (!good && !o.mutant && !o.verbose) {
-		/* Once more, aloud. */
-		s.verbose = true;
-		sim_run(&s, failed);
-	}
-	code = report(&s, &o, good, failed, events);
+	if (o.tap && !o.mutant)
+		o.histories = scaled(o.histories);
+	code = o.tap ? run_tests(&s, &o) : !run_all(&s, &o);
 	sim_free(&s);
 	return code;
 }

@@ -34,7 +34,7 @@ sim_op *sim_op_new(sim *s, int client, int key)
 	setup->request.grant.process.pid = client + 1;
 	setup->request.grant.process.start = c->life;
 	setup->wait_ms = 0;
-	setup->settle_ms = 800;
+	setup->settle_ms = sim_between(s, 0, 800);
 	setup->poll_ms = 50;
 	setup->backoff_min_ms = 5;
 	setup->backoff_max_ms = 100;
@@ -207,6 +207,9 @@ void sim_op_reply(sim *s, uint32_t id)
 
 	if (!awaited(s, id, &op))
 		return;
+	if (m->status != HF_OK)
+		sim_trace(s, "c%d op%d is answered: %s", op->client, op->index,
+			hf_status_name(m->status));
 	if (m->status == HF_OK || m->status == HF_CHANGED) {
 		hf_snapshot *into = m->swap ? &op->attempt->reply : &op->attempt->snap;
 

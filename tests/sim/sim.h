@@ -78,7 +78,7 @@ typedef struct sim_lease {
 	char fingerprint[16];
 	hf_mode mode;
 	uint64_t token;
-	uint64_t renewals;
+	uint64_t renewals; /* asked for, known or not */
 	int64_t ttl_ms;
 	int64_t base_ms; /* boot, as the attempt said */
 	int64_t trust_until_ms; /* boot */
@@ -124,11 +124,11 @@ typedef struct sim_op {
 	uint32_t waiting; /* serial of the wake-up awaited; 0: none */
 	bool detached;
 	bool granted; /* truth: a swap of it that grants has landed */
-	int64_t granted_at;
 	int64_t granted_by; /* when that swap had been sent */
 	uint64_t granted_token;
 	uint64_t granted_above; /* the last token its client had when it asked */
 	bool converted; /* truth: a swap of it that converts has landed */
+	bool released; /* truth: a swap of it that releases has landed */
 	bool saw_regress;
 } sim_op;
 
@@ -248,8 +248,12 @@ typedef struct sim {
 	size_t message_count;
 	size_t message_cap;
 	unsigned serial;
-	size_t swaps_landed;
-	size_t grants;
+	/* Over all histories: what was met at all. */
+	size_t answers[HF_STATUS_COUNT_];
+	size_t landed[HF_EV_COUNT_];
+	size_t forgotten;
+	size_t restarts;
+	size_t regressions;
 	bool restored;
 	char failure[512]; /* "": none */
 	jmp_buf stop;

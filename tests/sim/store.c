@@ -111,7 +111,8 @@ static uint32_t new_message(sim *s, sim_op *op, bool swap)
 	*m = (sim_message){.swap = swap, .op = op->index, .sent_at = s->now};
 	m->from = s->now;
 	if (s->plan.medium == SIM_STORE_CLOCK) /* when the store may have told its time */
-		m->from -= a->snap.told_ms - a->snap.asked_ms;
+		m->from = sim_true_ms(s, op->client,
+			sim_boot_ms(s, op->client) - (a->snap.told_ms - a->snap.asked_ms));
 	if (swap) {
 		m->last_token = s->clients[op->client].last_token[op->key];
 		m->expected = a->snap.etag;
@@ -212,7 +213,6 @@ static void put(sim *s, uint32_t id)
 	cell->version = ++s->store.last_version;
 	if (m->line)
 		add_history(cell, m->line);
-	s->swaps_landed++;
 	sim_trace(s, "        op%d's swap lands", m->op);
 	free(old);
 	sim_check_landing(s, m);
@@ -228,6 +228,8 @@ void sim_land(sim *s, uint32_t id)
 	bool again = m->landed;
 	hf_etag present = etag_of(s, cell);
 
+	if (again && m->status == HF_UNAVAILABLE)
+		return; /* it was promised that it never lands */
 	if (down(s)) {
 		if (!again && sim_chance(s, 500))
 			refuse(s, id);
