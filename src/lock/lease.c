@@ -42,8 +42,6 @@ void hf_lease_destroy(hf_lease *lease)
 		close(lease->lost_fd);
 	if (lease->session_fd >= 0)
 		close(lease->session_fd);
-	free(lease->name);
-	free(lease->owner);
 	free(lease);
 }
 
