@@ -134,6 +134,23 @@ void world_register_close(register_under_test *r)
 	r->ops->close(r->store);
 }
 
+bool world_record_has(const char *name, const char *text)
+{
+	register_under_test r = world_register();
+	hf_snapshot s;
+	hf_error error;
+	bool has;
+
+	memset(&s, 0, sizeof(s));
+	if (r.ops->read(r.store, name, &s, &error))
+		fail_msg("%s", error.text);
+	assert_non_null(s.data);
+	has = strstr(s.data, text) != NULL;
+	hf_snapshot_clear(&s);
+	world_register_close(&r);
+	return has;
+}
+
 /* Overwrite the middle of a file, and all of its second half. */
 static void scribble(const char *path)
 {
