@@ -82,18 +82,17 @@ static hf_status check_options(
 static hf_lease *new_lease(
 	hf_manager *m, const char *name, const hf_acquire_options *o, hf_error *error)
 {
-	hf_lease *lease = calloc(1, sizeof(*lease));
+	const char *owner = o->owner ? o->owner : hf_self_owner();
+	size_t name_size = strlen(name) + 1;
+	size_t owner_size = strlen(owner) + 1;
+	hf_lease *lease = calloc(1, sizeof(*lease) + name_size + owner_size);
 
-	if (lease) {
-		lease->name = strdup(name);
-		lease->owner = o->owner ? strdup(o->owner) : strdup(hf_self_owner());
-	}
-	if (!lease || !lease->name || !lease->owner) {
-		if (lease)
-			hf_lease_destroy(lease);
+	if (!lease) {
 		hf_fail_memory(error, "acquire");
 		return NULL;
 	}
+	lease->name = memcpy(lease->texts, name, name_size);
+	lease->owner = memcpy(lease->texts + name_size, owner, owner_size);
 	hf_new_id(lease->id);
 	lease->manager = m;
 	lease->mode = o->mode;

@@ -75,9 +75,9 @@ struct hf_lease {
 	bool busy; /* somebody works on it, without the mutex */
 	bool renews; /* the keeper renews it */
 	unsigned fork_generation;
-	char *name;
+	const char *name; /* in texts */
+	const char *owner; /* in texts */
 	char id[HF_ID_LEN + 1];
-	char *owner;
 	_Atomic hf_mode mode;
 	bool bound;
 	_Atomic uint64_t token;
@@ -91,6 +91,7 @@ struct hf_lease {
 	uint64_t renewals; /* (keeper) */
 	int64_t due_ms; /* (keeper) when to renew next */
 	hf_attempt *renewal; /* (keeper) under way; NULL: none */
+	char texts[];
 };
 
 /* ---- register.c ---- */

@@ -182,8 +182,9 @@ static bool is_settled(hf_store *store, gs_lock *lock, const gs_present *p)
 hf_status gs_present_read(hf_store *store, gs_lock *lock, gs_present *p, hf_error *error)
 {
 	int64_t until_ms = 0;
+	unsigned tries;
 
-	for (;;) {
+	for (tries = 0;; tries++) {
 		hf_status st = read_once(store, lock, p, error);
 
 		if (st || is_settled(store, lock, p))
@@ -191,7 +192,7 @@ hf_status gs_present_read(hf_store *store, gs_lock *lock, gs_present *p, hf_erro
 		gs_present_clear(p);
 		if (!until_ms)
 			until_ms = hf_boot_ms() + store->patience_ms;
-		else if (hf_boot_ms() > until_ms)
+		else if (tries >= GS_TRIES_MIN && hf_boot_ms() > until_ms)
 			return hf_fail(error, HF_UNAVAILABLE, "read", 0,
 				"lock '%s' changes faster than it can be read: try again",
 				lock->name);
@@ -220,12 +221,17 @@ static hf_status settle(hf_store *store, gs_lock *lock, gs_present *p, hf_error 
 	if (st)
 		return st;
 	took_place = gs_side_took_place(&p->side, mark, &p->value);
-	if (took_place && !gs_oid_is_zero(&p->side.now.tip) &&
-		!gs_object_exists(store, &p->side.now.tip)) {
+	/*
+	 * From here on this process may itself have been stopped and shut out,
+	 * and have read a newer ref: then marking says so, before anything else
+	 * is believed.
+	 */
+	st = hf_slotfile_mark(lock->slot, mark, error);
+	if (!st && took_place && !gs_oid_is_zero(&p->side.now.tip) &&
+		!gs_object_exists(store, &p->side.now.tip))
 		st = store->layout->heal(store, lock, &p->side.now, error);
-		if (st)
-			return st;
-	}
+	if (st)
+		return st;
 	mark = took_place ? GS_LANDED : GS_GIVEN_UP;
 	st = hf_slotfile_mark(lock->slot, mark, error);
 	if (!st)
@@ -252,6 +258,9 @@ static hf_status lock_once(hf_store *store, gs_lock *lock, gs_present *p, hf_err
 		st = read_refs(store, lock, p, error);
 	if (!st)
 		st = judge(store, lock, p, error);
+	/* An old side file and a newer ref do not go together: which is it? */
+	if (!st && p->status && p->side.name)
+		st = hf_slotfile_mark(lock->slot, p->content.mark, error);
 	if (st)
 		hf_slotfile_unlock(lock->slot);
 	return st;
@@ -261,9 +270,10 @@ hf_status gs_present_lock(hf_store *store, gs_lock *lock, gs_present *p, hf_erro
 {
 	int64_t until_ms = hf_boot_ms() + 2 * store->patience_ms;
 	bool made_folders = false;
+	unsigned tries;
 	hf_status st;
 
-	for (;;) {
+	for (tries = 0;; tries++) {
 		st = lock_once(store, lock, p, error);
 		if (st == HF_OK)
 			return st;
@@ -275,7 +285,7 @@ hf_status gs_present_lock(hf_store *store, gs_lock *lock, gs_present *p, hf_erro
 		}
 		if (st != HF_CHANGED)
 			return st;
-		if (hf_boot_ms() >= until_ms)
+		if (tries >= GS_TRIES_MIN && hf_boot_ms() >= until_ms)
 			return hf_fail(error, HF_UNAVAILABLE, "lock", 0,
 				"the side file of lock '%s' is taken away again and again",
 				lock->name);

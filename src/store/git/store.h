@@ -43,6 +43,9 @@ typedef struct gs_oid {
 } gs_oid;
 #define GS_HEX 40
 
+/* Tries that a process gets even if it was stopped and its time is over. */
+#define GS_TRIES_MIN 16
+
 static inline bool gs_oid_is_zero(const gs_oid *oid)
 {
 	static const gs_oid zero;

@@ -254,16 +254,15 @@ hf_status gs_swap(hf_store *store, const char *name, const hf_etag *expected,
 {
 	int64_t until_ms = hf_boot_ms() + store->patience_ms;
 	swap_work w = {.store = store, .error = error};
-	bool ever_intended = false;
+	unsigned tries;
 	hf_status st = gs_lock_get(store, name, &w.lock, error);
 
 	if (st)
 		return st;
-	for (;;) {
+	for (tries = 0;; tries++) {
 		st = swap_once(&w, expected, change, snapshot_out);
 		if (st != HF_UNKNOWN)
 			break;
-		ever_intended = ever_intended || w.intent;
 		if (w.intent)
 			st = find_out(&w, &w.side.now, expected);
 		else
@@ -272,7 +271,7 @@ hf_status gs_swap(hf_store *store, const char *name, const hf_etag *expected,
 			st = say_unknown(&w);
 		if (st != HF_CHANGED)
 			break;
-		if (hf_boot_ms() >= until_ms) {
+		if (tries >= GS_TRIES_MIN && hf_boot_ms() >= until_ms) {
 			st = hf_fail(error, HF_UNAVAILABLE, "swap", 0,
 				"another program changes %s all the time", w.lock->ref);
 			break;
