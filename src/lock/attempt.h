@@ -141,7 +141,8 @@ void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from);
 /*
  * Begin from a state known from before instead of a read; takes its memory.
  * `record` (NULL: not at hand) is that state decoded, owning its strings; it
- * is exchanged for an unused one. Only an answer that a swap confirms is given on it: all else is read first.
+ * is exchanged for an unused one. Only an answer that a swap confirms is given
+ * on it: all else is read first.
  */
 void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *record);
 
