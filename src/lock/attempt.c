@@ -14,6 +14,13 @@ static int64_t after(int64_t now_ms, int64_t ms)
 
 static hf_step done(hf_attempt *a, hf_status status)
 {
+	/*
+	 * An etag without its bytes is no state to begin the next attempt from:
+	 * it would read as absent.
+	 */
+	if (a->bare)
+		hf_snapshot_clear(&a->snap);
+	a->bare = false;
 	a->status = status;
 	a->state = ST_DONE;
 	return HF_STEP_DONE;
@@ -93,6 +100,7 @@ static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
 	a->fresh = fresh;
 	a->decoded = false;
 	a->written = false;
+	a->bare = false;
 	a->state = ST_DECIDE;
 }
 
@@ -116,6 +124,7 @@ static hf_status decode_snapshot(hf_attempt *a)
 		return hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
 	exchange_records(&a->record, &a->next);
 	a->written = false;
+	a->bare = true;
 	return HF_OK;
 }
 
@@ -469,6 +478,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
 		attempt->written = false;
+		attempt->bare = false;
 		attempt->asked_ms = now.boot_ms;
 		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;

@@ -118,6 +118,7 @@ typedef struct hf_attempt {
 	hf_record next;
 	/* snap is what we wrote: next, which owns its strings; no data in snap. */
 	bool written;
+	bool bare; /* record is what we wrote: still no data in snap */
 	hf_buf scratch;
 	hf_buf out;
 	hf_buf line;
