@@ -441,6 +441,18 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		return HF_STEP_PROBE;
 	}
 	a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
+	if (a->verdict.status == HF_OK && !a->verdict.swap && a->fresh && !a->sent &&
+		request->ask == HF_ASK_CONVERT) {
+		/*
+		 * In that mode already. A conversion back, asked for by an earlier
+		 * attempt whose fate is unknown, could land yet: move on first.
+		 */
+		uint64_t token = a->verdict.token;
+
+		barrier.ask = HF_ASK_BARRIER;
+		a->verdict = hf_rules_apply(&a->record, &barrier, &e, &a->next, &a->scratch);
+		a->verdict.token = token;
+	}
 	if (a->verdict.status == HF_OK && a->verdict.swap)
 		return want_swap(a, now);
 	if (!a->fresh) {

@@ -343,6 +343,37 @@ static void known_state__that_is_damaged_is_read_again(void **state)
 	finish(&a, &w);
 }
 
+/* An exclusive lock of ours, as it was before. */
+static void hold_myself(world *w)
+{
+	hf_attempt_setup s = new_setup(HF_ASK_ACQUIRE);
+	hf_attempt a;
+
+	hf_attempt_init(&a, &s, w->now);
+	run(&a, w, true);
+	assert_int_equal(a.status, HF_OK);
+	hf_attempt_free(&a);
+}
+
+/* An earlier conversion back of unknown fate could land over what was found. */
+static void conversion__to_the_mode_it_has_moves_the_record_on(void **state)
+{
+	hf_attempt_setup s = new_setup(HF_ASK_CONVERT);
+	world w = new_world();
+	hf_attempt a;
+
+	(void)state;
+	hold_myself(&w);
+	s.request.who.id = my_id;
+	s.request.mode = HF_EXCLUSIVE;
+	hf_attempt_init(&a, &s, w.now);
+	run(&a, &w, true);
+	assert_int_equal(a.status, HF_OK);
+	assert_int_equal(a.token, 1);
+	assert_int_equal(w.version, 3);
+	finish(&a, &w);
+}
+
 static void unknown__that_landed_is_found_out(void **state)
 {
 	hf_attempt_setup s = new_setup(HF_ASK_ACQUIRE);
@@ -377,6 +408,7 @@ int main(void)
 		cmocka_unit_test(known_state__saves_the_read),
 		cmocka_unit_test(known_state__alone_is_no_ground_to_refuse),
 		cmocka_unit_test(known_state__that_is_damaged_is_read_again),
+		cmocka_unit_test(conversion__to_the_mode_it_has_moves_the_record_on),
 		cmocka_unit_test(unknown__that_landed_is_found_out),
 	};
 

@@ -286,6 +286,45 @@ static void acquire__lets_in_whom_it_may(void **state)
 	}
 }
 
+/* A delay that began with the lease's end and is over by now closes nothing. */
+static void acquire__after_a_delay_that_nobody_saw_is_let_in(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < draw_rounds(2000); i++) {
+		fixture f;
+		hf_grant *g;
+
+		begin(&f, i);
+		hf_record_reset(&f.prev);
+		f.prev.name = "deploy";
+		f.prev.gen = 5;
+		f.prev.counter = 5;
+		g = hf_record_add_grant(&f.prev);
+		assert_non_null(g);
+		*g = draw_grant(&f.d);
+		g->token = 5;
+		g->ttl_ms = 1000;
+		g->lock_delay_ms = 1 + (int64_t)draw_below(&f.d, 10000);
+		g->flags = 0;
+		g->clock = "boot-1";
+		g->deadline_ms = 5000;
+		f.evidence.clock = "boot-1";
+		f.evidence.now_ms = 5000 + g->lock_delay_ms - (int64_t)draw_below(&f.d, 2);
+		f.request = draw_request(&f.d, &f.prev);
+		f.request.ask = HF_ASK_ACQUIRE;
+		f.request.take = HF_TAKE_NOTHING;
+		f.request.grant.id = draw_id(&f.d);
+		f.request.grant.group = f.request.grant.id;
+		decide(&f);
+		CHECK((f.verdict.status == HF_OK) ==
+			(f.evidence.now_ms >= 5000 + g->lock_delay_ms));
+		CHECK(f.verdict.swap && f.verdict.ended == 1);
+		end(&f);
+	}
+}
+
 /* A lock delay closes it for everyone, except by force. */
 static void acquire__waits_for_the_lock_delay(void **state)
 {
@@ -415,6 +454,34 @@ static void held__tells_how_long_time_alone_changes_nothing(void **state)
 	}
 }
 
+/* A renewal that does not shorten the ttl does not shorten the lease. */
+static void renewal__never_ends_a_lease_sooner(void **state)
+{
+	size_t i;
+	size_t k;
+
+	(void)state;
+	for (i = 0; i < draw_rounds(20000); i++) {
+		fixture f;
+
+		begin(&f, i);
+		f.request.ask = HF_ASK_RENEW;
+		decide(&f);
+		for (k = 0; f.verdict.swap && k < f.prev.grant_count; k++) {
+			const hf_grant *g = &f.prev.grants[k];
+			const hf_grant *n = grant_of(&f.next, g->id);
+
+			if (!n || n->gen == g->gen || !g->ttl_ms || n->ttl_ms < g->ttl_ms)
+				continue;
+			CHECK(!strcmp(n->clock, f.evidence.clock));
+			CHECK(n->deadline_ms >= f.evidence.now_ms + n->ttl_ms);
+			if (g->clock[0] && !strcmp(g->clock, n->clock))
+				CHECK(n->deadline_ms >= g->deadline_ms);
+		}
+		end(&f);
+	}
+}
+
 static void lease__without_a_ttl_never_expires(void **state)
 {
 	size_t i;
@@ -505,9 +572,11 @@ int main(void)
 		cmocka_unit_test(request__leaves_the_others_alone),
 		cmocka_unit_test(acquire__lets_in_whom_it_may),
 		cmocka_unit_test(acquire__waits_for_the_lock_delay),
+		cmocka_unit_test(acquire__after_a_delay_that_nobody_saw_is_let_in),
 		cmocka_unit_test(force__always_gets_it_or_says_why_not),
 		cmocka_unit_test(steal__takes_only_what_is_stale_and_only_to_get_in),
 		cmocka_unit_test(held__tells_how_long_time_alone_changes_nothing),
+		cmocka_unit_test(renewal__never_ends_a_lease_sooner),
 		cmocka_unit_test(lease__without_a_ttl_never_expires),
 		cmocka_unit_test(dead__ends_what_is_bound),
 		cmocka_unit_test(damaged_record__that_can_be_read_harms_nobody),
