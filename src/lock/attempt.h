@@ -118,6 +118,7 @@ typedef struct hf_attempt {
 	hf_record next;
 	/* snap is what we wrote: next, which owns its strings; no data in snap. */
 	bool written;
+	bool bare; /* record is what we wrote: still no data in snap */
 	hf_buf scratch;
 	hf_buf out;
 	hf_buf line;
@@ -141,7 +142,8 @@ void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from);
 /*
  * Begin from a state known from before instead of a read; takes its memory.
  * `record` (NULL: not at hand) is that state decoded, owning its strings; it
- * is exchanged for an unused one. Only an answer that a swap confirms is given on it: all else is read first.
+ * is exchanged for an unused one. Only an answer that a swap confirms is given
+ * on it: all else is read first.
  */
 void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *record);
 
