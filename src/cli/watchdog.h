@@ -10,10 +10,10 @@
  *
  * Wrapper and watchdog are child subreapers. The deadline stands in a page that
  * both share: the wrapper moves it while it runs, and a stopped wrapper does
- * not. The watchdog stands in a process group of its own, so that neither the
- * terminal's keys nor a kill of the group reach it. If it is killed all the
- * same, the command gets SIGKILL from the kernel (PR_SET_PDEATHSIG), orphans
- * come to the wrapper, and watchdog_join() ends them.
+ * not. The watchdog stands in a session of its own, so that neither the terminal
+ * nor a kill of the group reach it. If it is killed all the same, the command
+ * gets SIGKILL from the kernel (PR_SET_PDEATHSIG), orphans come to the wrapper,
+ * and watchdog_join() ends them.
  *
  *	watchdog_start(&dog, &setup, &error)
  *	for (;;)	poll dog.channel (readable: an event), and meanwhile

@@ -105,14 +105,19 @@ static void close_private(void *arg, pid_t number)
 }
 
 /*
- * The command runs. Step out of the wrapper's process group, and keep nobody
- * waiting for the end of a pipe.
+ * The command runs. Step out of the wrapper's session, and keep nobody waiting
+ * for the end of a pipe.
+ *
+ * A process group of our own would not do: as a parent in the same session we
+ * would be the one that controls the wrapper's group where nobody else does,
+ * and when the command ended the kernel would send that group SIGHUP if the
+ * wrapper was stopped. In another session we are to it what init would be.
  */
 static void settle(struct dog *dog)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	setpgid(0, 0);
+	setsid();
 	prctl(PR_SET_NAME, "holdfast-watch");
 	if (fd >= 0) {
 		dup2(fd, STDIN_FILENO);
