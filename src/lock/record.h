@@ -164,8 +164,8 @@ bool hf_record_copy(hf_record *to, const hf_record *from);
 
 /*
  * Make all strings the record's own, so that it outlives what they were
- * borrowed from; none of them may stand in record->text. False: out of memory,
- * nothing has changed.
+ * borrowed from; none of them may stand in record->text. False: out of memory;
+ * they may be used as long as before.
  */
 bool hf_record_own(hf_record *record);
 
