@@ -847,7 +847,8 @@ static void cleanup__many_names_used_once_leave_a_small_space(void **state)
 		snprintf(repo, sizeof(repo), "%s/repo", under_test.dir);
 		world_command(gc);
 	}
-	if (under_test.processes && world_bytes() > before + 4 * 1024 * 1024)
+	/* Of ext4 a folder keeps the size that its entries once needed. */
+	if (under_test.processes && world_bytes() > before + 16 * 1024 * 1024)
 		fail_msg("%lld bytes after %lld", (long long)world_bytes(), (long long)before);
 	hf_close(m);
 }
