@@ -118,6 +118,13 @@ static void let_go_of_pipes(const struct run *r)
 		close(fd);
 }
 
+static void note_terminal(struct run *r, signals_one one)
+{
+	if (one.from_terminal && (one.number == SIGINT || one.number == SIGQUIT))
+		r->terminal_signal = one.number;
+	r->hung_up |= one.hung_up;
+}
+
 static void on_signal(struct run *r, signals_one one)
 {
 	switch (one.number) {
@@ -127,15 +134,10 @@ static void on_signal(struct run *r, signals_one one)
 	case SIGCONT:
 		watchdog_order(&r->dog, WATCHDOG_CONTINUE, 0);
 		return;
-	case SIGINT:
-	case SIGQUIT:
-		if (one.from_terminal)
-			r->terminal_signal = one.number;
-		break;
 	default:
 		break;
 	}
-	r->hung_up |= one.hung_up;
+	note_terminal(r, one);
 	if (r->resting && (one.number == SIGINT || one.number == SIGTERM ||
 				  one.number == SIGHUP || one.number == SIGQUIT)) {
 		r->ended_by = one.number;
@@ -302,8 +304,12 @@ static int end(struct run *r)
 	hf_error error = {.kind = HF_OK};
 	char id[HF_ID_LEN + 1];
 	watchdog_outcome outcome;
+	signals_one one;
 	hf_status st;
 
+	/* What ended the command may have been quicker there than here. */
+	while ((one = signals_next(&r->signals)).number)
+		note_terminal(r, one);
 	watchdog_join(&r->dog, &outcome);
 	hf_copy(id, sizeof(id), hf_lease_id(r->lease));
 	st = hf_release(r->lease, &error);

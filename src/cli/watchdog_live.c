@@ -75,7 +75,6 @@ static pid_t start_command(struct dog *dog)
 		dog->page->outcome.start_errno = errno;
 		return 0;
 	}
-	dog->page->outcome.started = dog->page->outcome.start_errno == 0;
 	return pid;
 }
 
@@ -222,6 +221,7 @@ _Noreturn static void finish(struct dog *dog)
 {
 	watchdog_outcome *o = &dog->page->outcome;
 
+	o->started = dog->tree.leader > 0 && o->start_errno == 0;
 	o->status_known = dog->tree.leader_gone;
 	o->status = dog->tree.leader_status;
 	dog->page->finished = true;

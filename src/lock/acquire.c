@@ -165,7 +165,10 @@ static hf_status bind_session(hf_manager *m, const char *name, const hf_acquire_
 		if (wake_ms > until_ms)
 			wake_ms = until_ms;
 		(void)hf_register_watch(m, name, NULL, wake_ms, o->cancel_fd, NULL);
-		if (pause_ms < 64)
+		if (hf_fd_readable(o->cancel_fd))
+			return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
+				"lock '%s': waiting was cancelled", name);
+		if (pause_ms < 8)
 			pause_ms *= 2;
 	}
 }

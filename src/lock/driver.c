@@ -105,7 +105,7 @@ static int either(int a, int b)
 	return fd;
 }
 
-static bool readable(int fd)
+bool hf_fd_readable(int fd)
 {
 	struct pollfd poller = {.fd = fd, .events = POLLIN};
 
@@ -175,7 +175,7 @@ hf_step hf_drive_until(
 		case HF_STEP_WAIT:
 			if (nowait)
 				return step;
-			if (readable(drive->cancel_fd)) {
+			if (hf_fd_readable(drive->cancel_fd)) {
 				hf_attempt_cancel(a, HF_TIMED_OUT);
 				break;
 			}

@@ -252,18 +252,15 @@ static bool read_one(const hf_field *f, char *value, void *at)
 	return false;
 }
 
-/* The field of this key, looked for from `from` on and around. */
+/* The field of this key, from `from` on; NULL: none. */
 static const hf_field *find(
 	const hf_field *fields, size_t count, size_t from, const char *key, size_t len)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		const hf_field *f = &fields[(from + i) % count];
-
-		if (f->word_len == len + 2u && !memcmp(f->word + 1, key, len))
-			return f;
-	}
+	for (i = from; i < count; i++)
+		if (fields[i].word_len == len + 2u && !memcmp(fields[i].word + 1, key, len))
+			return &fields[i];
 	return NULL;
 }
 

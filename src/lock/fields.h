@@ -5,7 +5,8 @@
  * Empty texts, zeros and exclusive mode are left out. Values are
  * percent-escaped (blank, '%', control characters). Reading works in place:
  * texts point into the line, which is overwritten. It is strict: an unknown
- * key, a bad number or a stray word makes the whole line unreadable.
+ * key, one that is not in the table's order, a bad number or a stray word makes
+ * the whole line unreadable. So a line that ran into another is noticed.
  */
 #ifndef HF_FIELDS_H
 #define HF_FIELDS_H
@@ -40,10 +41,7 @@ typedef struct hf_field {
 /* Append " key=value" for each field of `object` that is not blank. */
 void hf_fields_put(hf_buf *buf, const hf_field *fields, size_t count, const void *object);
 
-/*
- * Read a line into `object`, whose fields are blank. Fields written in the
- * table's order are found at once; any order is read.
- */
+/* Read a line into `object`, whose fields are blank. */
 bool hf_fields_read(char *line, const hf_field *fields, size_t count, void *object);
 
 /*

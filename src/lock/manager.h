@@ -135,6 +135,8 @@ typedef struct hf_drive {
  * Carry out what the attempt wants, from `now` on, until it is done, or, with
  * `nowait`, until it wants to wait (then HF_STEP_WAIT comes back).
  */
+/* Now, without waiting; false for -1. */
+bool hf_fd_readable(int fd);
 hf_step hf_drive_until(
 	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_now now, bool nowait);
 /*

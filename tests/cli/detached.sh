@@ -188,6 +188,14 @@ export HOLDFAST_STORE=
 hf acquire x -S "file:/proc/nowhere/x"
 ok "a folder that cannot be made: 73 or 71" test "$code" = 73 -o "$code" = 71
 like "and it is named" "$err" "holdfast: *"
+hf acquire x -S "file:$scratch/flock?layout=flock"
+is "a lock held by a descriptor would end with the command" "$code" 64
+like "it says what to do instead" "$err" "*use 'holdfast run x -- COMMAND'*"
+hf acquire x -S "file:$scratch/store?frob=1"
+is "an option that the store does not know" "$code" 64
+like "is named" "$err" "holdfast: *frob*"
+hf list -S "file:/etc/passwd"
+ok "a file is no folder: 73 or 71" test "$code" = 73 -o "$code" = 71
 hf acquire x -S memory:
 is "memory: would end with the command" "$code" 64
 

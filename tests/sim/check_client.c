@@ -134,8 +134,8 @@ static void check_acquired(sim *s, const sim_op *op)
 		sim_fail(s, "op%d is told that it got token %llu, and was granted %llu",
 			op->index, (unsigned long long)op->attempt->token,
 			(unsigned long long)op->granted_token);
-	if (!base && s->truth[op->key].went_back)
-		return; /* what was refused landed after all; nothing is trusted */
+	if (s->truth[op->key].went_back && op->started_at <= s->truth[op->key].went_back_at)
+		return; /* what could not land any more may have */
 	if (base <= 0 || sim_true_ms(s, op->client, base) < op->started_at - 2 ||
 		sim_true_ms(s, op->client, base) > op->granted_by + 1)
 		sim_fail(s, "op%d may trust from %lld, its request was sent at %lld", op->index,
@@ -187,6 +187,9 @@ static void check_release(sim *s, const sim_op *op)
 	if (t->went_back ||
 		(op->answer != HF_OK && op->answer != HF_LOST && op->answer != HF_NOT_OWNER))
 		return;
+	if (op->answer != HF_OK && op->released)
+		sim_fail(s, "op%d is told '%s', and its release had landed", op->index,
+			hf_status_name(op->answer));
 	for (i = 0; i < t->record.grant_count; i++) {
 		const hf_grant *g = &t->record.grants[i];
 

@@ -431,6 +431,19 @@ static void do_something(sim *s, int client, int *slot)
 		acquire(s, client, slot, NULL);
 }
 
+/* Most of all where a request of unknown fate makes it hard. */
+static void cancel_some(sim *s, sim_client *c)
+{
+	int i;
+
+	for (i = 0; i < SIM_SLOTS; i++) {
+		sim_op *op = c->ops[i] >= 0 ? s->ops[c->ops[i]] : NULL;
+
+		if (op && op->attempt && sim_chance(s, op->attempt->pending ? 400 : 50))
+			sim_op_cancel(s, op);
+	}
+}
+
 void sim_client_act(sim *s, int client)
 {
 	sim_client *c = &s->clients[client];
@@ -453,11 +466,10 @@ void sim_client_act(sim *s, int client)
 	drop_lapsed(s, client);
 	for (i = 0; i < SIM_LEASES; i++)
 		sim_check_use(s, client, &c->leases[i]);
+	cancel_some(s, c);
 	slot = free_slot(c);
 	if (slot)
 		do_something(s, client, slot);
-	else if (sim_chance(s, 150))
-		sim_op_cancel(s, s->ops[c->ops[hf_rng_below(&s->rng, SIM_SLOTS)]]);
 }
 
 void sim_client_answered(sim *s, sim_op *op)

@@ -34,7 +34,7 @@ sim_op *sim_op_new(sim *s, int client, int key)
 	setup->request.grant.process.pid = client + 1;
 	setup->request.grant.process.start = c->life;
 	setup->wait_ms = 0;
-	setup->settle_ms = 800;
+	setup->settle_ms = sim_between(s, 0, 800);
 	setup->poll_ms = 50;
 	setup->backoff_min_ms = 5;
 	setup->backoff_max_ms = 100;

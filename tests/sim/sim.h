@@ -128,6 +128,7 @@ typedef struct sim_op {
 	uint64_t granted_token;
 	uint64_t granted_above; /* the last token its client had when it asked */
 	bool converted; /* truth: a swap of it that converts has landed */
+	bool released; /* truth: a swap of it that releases has landed */
 	bool saw_regress;
 } sim_op;
 
