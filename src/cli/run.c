@@ -38,7 +38,8 @@ struct run {
 
 /* ---- acquiring ---- */
 
-/* Acquire; SIGINT and the like end the waiting. 0, or the exit code. */
+/* Acquire; SIGINT and the like end the waiting. Without a lease, the exit code
+ * (which -E may have made 0). */
 static int acquire(struct run *r)
 {
 	hf_acquire_options options = r->options.acquire;
@@ -51,6 +52,7 @@ static int acquire(struct run *r)
 	one = signals_next(&r->signals);
 	if (one.number) {
 		hf_release(r->lease, NULL);
+		r->lease = NULL;
 		if (one.from_terminal)
 			r->die_of = one.number;
 		return EXIT_SIGNAL + one.number;
@@ -339,7 +341,8 @@ static int run(struct run *r)
 	hf_status st;
 	int code = acquire(r);
 
-	if (code)
+	/* The code may be 0 without a lease too: -E 0. */
+	if (!r->lease)
 		return code;
 	if (!signals_running(&r->signals)) {
 		st = hf_fail_errno(&error, HF_SYSTEM, "run", errno, "cannot take signals");

@@ -105,6 +105,7 @@ hf_manager *world_open(void)
 
 	path_in(state, sizeof(state), "state");
 	path_in(runtime, sizeof(runtime), "run");
+	options.module_dir = getenv("HF_TEST_MODULES");
 	options.state_dir = state;
 	options.runtime_dir = runtime;
 	if (hf_open(under_test.url, &options, &m, &error))
@@ -121,7 +122,7 @@ register_under_test world_register(void)
 
 	if (hf_url_parse(under_test.url, &parts, &error))
 		fail_msg("%s", error.text);
-	r.ops = hf_store_find(parts.url.scheme, NULL, &error);
+	r.ops = hf_store_find(parts.url.scheme, getenv("HF_TEST_MODULES"), &error);
 	if (!r.ops || r.ops->open(&parts.url, &env, &r.store, &error))
 		fail_msg("%s", error.text);
 	hf_url_parts_clear(&parts);
@@ -248,8 +249,11 @@ pid_t world_spawn(world_fn fn, int i, void *arg)
 	fflush(stdout);
 	pid = fork();
 	assert_true(pid >= 0);
-	if (pid == 0)
+	if (pid == 0) {
+		/* What fails here must end here, not run the tests that follow. */
+		setenv("CMOCKA_TEST_ABORT", "1", 1);
 		_exit(fn(i, arg) & 0xff);
+	}
 	return pid;
 }
 
