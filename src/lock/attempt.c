@@ -40,58 +40,6 @@ void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now 
 	attempt->state = ST_READ;
 }
 
-void hf_attempt_free(hf_attempt *attempt)
-{
-	hf_snapshot_clear(&attempt->snap);
-	hf_snapshot_clear(&attempt->reply);
-	hf_record_free(&attempt->record);
-	hf_record_free(&attempt->next);
-	hf_buf_free(&attempt->scratch);
-	hf_buf_free(&attempt->out);
-	hf_buf_free(&attempt->line);
-	hf_buf_free(&attempt->summary);
-	hf_observer_free(&attempt->own_observer);
-	free(attempt->evidence);
-	attempt->evidence = NULL;
-	free(attempt->view);
-	attempt->view = NULL;
-}
-
-static void exchange_records(hf_record *a, hf_record *b)
-{
-	hf_record old = *a;
-
-	*a = *b;
-	*b = old;
-}
-
-static void exchange_bufs(hf_buf *a, hf_buf *b)
-{
-	hf_buf old = *a;
-
-	*a = *b;
-	*b = old;
-}
-
-void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from)
-{
-	hf_grant_evidence *evidence = to->evidence;
-	size_t cap = to->evidence_cap;
-
-	exchange_records(&to->record, &from->record);
-	exchange_records(&to->next, &from->next);
-	hf_record_reset(&to->record);
-	hf_record_reset(&to->next);
-	exchange_bufs(&to->scratch, &from->scratch);
-	exchange_bufs(&to->out, &from->out);
-	exchange_bufs(&to->line, &from->line);
-	exchange_bufs(&to->summary, &from->summary);
-	to->evidence = from->evidence;
-	to->evidence_cap = from->evidence_cap;
-	from->evidence = evidence;
-	from->evidence_cap = cap;
-}
-
 static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
 {
 	hf_snapshot_clear(&a->snap);
@@ -110,7 +58,7 @@ void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *r
 		return;
 	take_snapshot(attempt, known, false);
 	if (record) {
-		exchange_records(&attempt->next, record);
+		hf_record_exchange(&attempt->next, record);
 		attempt->written = true;
 	}
 }
@@ -122,7 +70,7 @@ static hf_status decode_snapshot(hf_attempt *a)
 {
 	if (!a->written)
 		return hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
-	exchange_records(&a->record, &a->next);
+	hf_record_exchange(&a->record, &a->next);
 	a->written = false;
 	a->bare = true;
 	return HF_OK;
