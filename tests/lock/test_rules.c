@@ -8,11 +8,11 @@
 
 #include "draw.h"
 
-#define CHECK(condition)                                                           \
-	do {                                                                       \
-		if (!(condition))                                                  \
-			fail_msg("HF_SEED=%llu: %s", (unsigned long long)seed_now, \
-				#condition);                                       \
+#define CHECK(condition)                                                                       \
+	do {                                                                                   \
+		if (!(condition))                                                              \
+			fail_msg(                                                              \
+				"HF_SEED=%llu: %s", (unsigned long long)seed_now, #condition); \
 	} while (0)
 
 static uint64_t seed_now;
@@ -53,8 +53,7 @@ static void begin(fixture *f, size_t round)
 
 static void decide(fixture *f)
 {
-	f->verdict = hf_rules_apply(
-		&f->prev, &f->request, &f->evidence, &f->next, &f->scratch);
+	f->verdict = hf_rules_apply(&f->prev, &f->request, &f->evidence, &f->next, &f->scratch);
 }
 
 /* What the swap wrote, as the next reader finds it. */
@@ -179,10 +178,9 @@ static void request__leaves_the_others_alone(void **state)
 			const hf_grant *g = &f.prev.grants[k];
 			const hf_grant *n = grant_of(&f.next, g->id);
 			const hf_who *w = &f.request.who;
-			bool named = w->id ? !strcmp(g->id, w->id)
-				     : w->fingerprint
-					     ? !strcmp(g->fingerprint, w->fingerprint)
-					     : !strcmp(g->owner, w->owner);
+			bool named = w->id	      ? !strcmp(g->id, w->id)
+				     : w->fingerprint ? !strcmp(g->fingerprint, w->fingerprint)
+						      : !strcmp(g->owner, w->owner);
 			bool taken = (f.request.ask == HF_ASK_ACQUIRE && f.request.take) ||
 				     f.request.ask == HF_ASK_FORCE_RELEASE;
 
@@ -216,7 +214,8 @@ static size_t groups_left(const fixture *f)
 		bool first = !over(f, i);
 
 		for (j = 0; first && j < i; j++)
-			if (!over(f, j) && !strcmp(f->prev.grants[i].group, f->prev.grants[j].group))
+			if (!over(f, j) &&
+				!strcmp(f->prev.grants[i].group, f->prev.grants[j].group))
 				first = false;
 		n += first;
 	}
@@ -353,9 +352,8 @@ static void steal__takes_only_what_is_stale_and_only_to_get_in(void **state)
 		decide(&f);
 		for (k = 0; f.verdict.swap && k < f.prev.grant_count; k++) {
 			const hf_grant *g = &f.prev.grants[k];
-			int64_t unrenewed = f.evidence.grants
-						    ? f.evidence.grants[k].unchanged_ms
-						    : 0;
+			int64_t unrenewed =
+				f.evidence.grants ? f.evidence.grants[k].unchanged_ms : 0;
 
 			if (grant_of(&f.next, g->id) || over(&f, k))
 				continue;
@@ -491,8 +489,8 @@ static void damaged_record__that_can_be_read_harms_nobody(void **state)
 			f.evidence.grants = f.read.grant_count <= 16 ? grants : NULL;
 			for (k = 0; k <= HF_ASK_BARRIER; k++) {
 				f.request.ask = (hf_ask)k;
-				hf_rules_apply(&f.read, &f.request, &f.evidence, &f.again,
-					&f.scratch);
+				hf_rules_apply(
+					&f.read, &f.request, &f.evidence, &f.again, &f.scratch);
 			}
 		}
 		end(&f);
