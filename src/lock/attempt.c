@@ -134,29 +134,6 @@ static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 	return e;
 }
 
-/* What neighbours are to see of the new state: one holder, the exclusive first. */
-static void fill_view(hf_public_view *view, const hf_record *r)
-{
-	const hf_grant *g = r->grants;
-	size_t i;
-
-	memset(view, 0, sizeof(*view));
-	view->held = r->grant_count > 0;
-	if (!view->held)
-		return;
-	for (i = 1; i < r->grant_count; i++)
-		if (r->grants[i].mode == HF_EXCLUSIVE && g->mode == HF_SHARED)
-			g = &r->grants[i];
-	view->exclusive = g->mode == HF_EXCLUSIVE;
-	view->pid = g->process.pid;
-	view->acquired_wall_ms = g->acquired_wall_ms;
-	view->ttl_ms = g->ttl_ms;
-	hf_copy(view->id, sizeof(view->id), g->id);
-	hf_copy(view->owner, sizeof(view->owner), g->owner);
-	hf_copy(view->fingerprint, sizeof(view->fingerprint), g->fingerprint);
-	hf_copy(view->host, sizeof(view->host), g->process.host);
-}
-
 /* Turn the verdict's next record into the change to swap in. */
 static hf_step want_swap(hf_attempt *a, hf_now now)
 {
@@ -171,7 +148,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 			a->view = malloc(sizeof(*a->view));
 		if (!a->view)
 			return done(a, hf_fail_memory(&a->error, "attempt"));
-		fill_view(a->view, &a->next);
+		hf_record_view(a->view, &a->next);
 		a->change.view = a->view;
 	}
 	if (!a->verdict.amend) {
@@ -205,62 +182,6 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	return HF_STEP_SWAP;
 }
 
-static void explain_held(hf_attempt *a, hf_status status)
-{
-	const hf_grant *g =
-		a->verdict.blocker >= 0 ? &a->record.grants[a->verdict.blocker] : NULL;
-	const char *name = a->setup.name;
-	const char *who = g ? (g->owner[0] ? g->owner : "another") : "";
-
-	switch (status) {
-	case HF_HELD:
-	case HF_TIMED_OUT:
-		if (!g && a->record.closed_ms)
-			hf_fail(&a->error, status, "acquire", 0,
-				"lock '%s' is closed for a while: its last lease ended without "
-				"a "
-				"release and had a lock delay",
-				name);
-		else if (!g)
-			hf_fail(&a->error, status, "acquire", 0, "lock '%s' is held", name);
-		else
-			hf_fail(&a->error, status, "acquire", 0,
-				"lock '%s' is held by %s%s%s, pid %lld (token %llu)", name, who,
-				g->process.host[0] ? " on " : "", g->process.host,
-				(long long)g->process.pid, (unsigned long long)g->token);
-		break;
-	case HF_NOT_OWNER:
-		if (g)
-			hf_fail(&a->error, status, "release", 0,
-				"lock '%s' is owned by %s, not %s", name, who,
-				a->setup.request.who.owner ? a->setup.request.who.owner
-				: a->setup.request.who.id  ? a->setup.request.who.id
-							   : "the given fingerprint");
-		else
-			hf_fail(&a->error, status, "release", 0, "lock '%s' is not held", name);
-		break;
-	case HF_LOST:
-		hf_fail(&a->error, status, "lease", 0, "the lease of lock '%s' had ended: %s",
-			name,
-			a->verdict.reason[0] ? a->verdict.reason
-					     : "it expired or was taken away");
-		break;
-	case HF_INVALID:
-		hf_fail(&a->error, status, "acquire", 0, "lock '%s': %s", name,
-			a->verdict.reason);
-		break;
-	case HF_UNKNOWN:
-		hf_fail(&a->error, status, "swap", 0,
-			"lock '%s': a request may or may not have reached the store, and it "
-			"could "
-			"not be found out; look with 'holdfast status'",
-			name);
-		break;
-	default:
-		break;
-	}
-}
-
 static hf_step decide(hf_attempt *a, hf_now now);
 
 /* `final` is the answer as soon as nothing of ours can land any more. */
@@ -282,7 +203,7 @@ static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 {
 	if (a->pending && status != HF_OK && status != HF_UNKNOWN) {
 		if (!a->giving_up) {
-			explain_held(a, status);
+			hf_attempt_explain(a, status);
 			give_up(a, status);
 			a->settle_until_ms = after(now.boot_ms, a->setup.settle_ms);
 			a->state = ST_DECIDE;
@@ -291,7 +212,7 @@ static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 		status = HF_UNKNOWN;
 	}
 	if (status != HF_OK)
-		explain_held(a, status);
+		hf_attempt_explain(a, status);
 	return done(a, status);
 }
 
@@ -359,7 +280,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 
 	if (st == HF_CORRUPT && a->pending) {
 		st = HF_UNKNOWN; /* it may be ours that cannot be read */
-		explain_held(a, st);
+		hf_attempt_explain(a, st);
 	}
 	if (st == HF_CORRUPT && !a->fresh) {
 		a->state = ST_READ; /* it may have been repaired since */
@@ -499,7 +420,7 @@ static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, 
 	if (now.boot_ms >= until || (a->setup.strategy == HF_RETRY && !a->pending &&
 					    a->tries >= a->setup.max_retries)) {
 		if (status == HF_UNKNOWN)
-			explain_held(a, status);
+			hf_attempt_explain(a, status);
 		done(a, status);
 		return;
 	}
