@@ -97,6 +97,11 @@ static void keep_state(sim *s, sim_op *op)
 	c->known[op->key] = a->snap;
 	memset(&a->snap, 0, sizeof(a->snap));
 	c->has_record[op->key] = a->written;
+	if (sim_defect(s, SIM_ETAG_WITHOUT_STATE)) {
+		free(c->known[op->key].data);
+		c->known[op->key].data = NULL;
+		c->known[op->key].len = 0;
+	}
 	if (a->written) {
 		c->known_record[op->key] = a->next;
 		a->next = unused;

@@ -363,7 +363,8 @@ enum {
 	SIM_TRUST_FROM_REPLY = 1 << 7,
 	SIM_PAUSED_IS_DEAD = 1 << 8,
 	SIM_NO_BARRIER = 1 << 9,
-	SIM_SILENT_REGRESS = 1 << 10
+	SIM_SILENT_REGRESS = 1 << 10,
+	SIM_ETAG_WITHOUT_STATE = 1 << 11
 };
 
 typedef struct sim_mutant {
