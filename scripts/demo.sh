@@ -20,7 +20,7 @@ trap 'exit 130' INT TERM
 
 # Nothing of the reader's own configuration takes part.
 unset GIT_DIR GIT_WORK_TREE HOLDFAST_STORE
-export HOME="$scratch" GIT_CONFIG_NOSYSTEM=1
+export HOME="$scratch" GIT_CONFIG_NOSYSTEM=1 GIT_PAGER=cat
 export XDG_STATE_HOME="$scratch/state" HOLDFAST_RUNTIME_DIR="$scratch/run"
 mkdir "$scratch/bin" "$scratch/shop"
 mkdir -m 700 "$scratch/run"
@@ -70,8 +70,8 @@ sleep 0.7
 
 caption "Who has it?"
 typed "git hold status deploy"
-git hold status deploy | tee ../status
-grep -q alice ../status || fail "status names alice while she deploys"
+git hold status deploy
+git hold status --json deploy | grep -q '"owner":"alice"' || fail "status names alice"
 [ ! -e ../bob.in ] || fail "bob waits while alice deploys"
 
 caption "alice ends, and bob's turn comes."
@@ -88,10 +88,11 @@ echo "refuse a straggler that comes late with the smaller one."
 
 caption "The lock is a branch of events in the repository itself: who held it when?"
 typed "git log --reverse --date=format:%T --format='%cd  %s' refs/holdfast/locks/deploy"
-git log --reverse --date=format:%T --format='%cd  %s' refs/holdfast/locks/deploy | tee ../log
-events=$(sed 's/^[^ ]* *\([a-z]*\).*/\1/' ../log | tr '\n' ' ')
+git log --reverse --date=format:%T --format='%cd  %s' refs/holdfast/locks/deploy
+events=$(git log --reverse --format=%s refs/holdfast/locks/deploy | cut -d' ' -f1 | tr '\n' ' ')
 [ "$events" = "acquire release acquire release " ] || fail "two acquired and released: $events"
 
 caption "Nothing is left held."
 typed "git hold status deploy"
 git hold status deploy
+git hold status --json deploy | grep -q '"state":"free"' || fail "the lock is free at the end"

@@ -78,15 +78,32 @@ void hf_buf_addf(hf_buf *buf, const char *format, ...)
 	buf->len += (size_t)n;
 }
 
+size_t hf_digits(uint64_t value, char digits[HF_DIGITS_MAX])
+{
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
+	size_t at = HF_DIGITS_MAX;
+
+	for (; value >= 100; value /= 100) {
+		at -= 2;
+		memcpy(digits + at, pairs + 2 * (value % 100), 2);
+	}
+	if (value >= 10) {
+		at -= 2;
+		memcpy(digits + at, pairs + 2 * value, 2);
+	} else {
+		digits[--at] = (char)('0' + value);
+	}
+	return at;
+}
+
 void hf_buf_add_u64(hf_buf *buf, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	char digits[HF_DIGITS_MAX];
+	size_t at = hf_digits(value, digits);
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value);
 	hf_buf_add(buf, digits + at, sizeof(digits) - at);
 }
 

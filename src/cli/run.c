@@ -38,7 +38,8 @@ struct run {
 
 /* ---- acquiring ---- */
 
-/* Acquire; SIGINT and the like end the waiting. 0, or the exit code. */
+/* Acquire; SIGINT and the like end the waiting. Without a lease, the exit code
+ * (which -E may have made 0). */
 static int acquire(struct run *r)
 {
 	hf_acquire_options options = r->options.acquire;
@@ -51,6 +52,7 @@ static int acquire(struct run *r)
 	one = signals_next(&r->signals);
 	if (one.number) {
 		hf_release(r->lease, NULL);
+		r->lease = NULL;
 		if (one.from_terminal)
 			r->die_of = one.number;
 		return EXIT_SIGNAL + one.number;
@@ -118,6 +120,13 @@ static void let_go_of_pipes(const struct run *r)
 		close(fd);
 }
 
+static void note_terminal(struct run *r, signals_one one)
+{
+	if (one.from_terminal && (one.number == SIGINT || one.number == SIGQUIT))
+		r->terminal_signal = one.number;
+	r->hung_up |= one.hung_up;
+}
+
 static void on_signal(struct run *r, signals_one one)
 {
 	switch (one.number) {
@@ -127,15 +136,10 @@ static void on_signal(struct run *r, signals_one one)
 	case SIGCONT:
 		watchdog_order(&r->dog, WATCHDOG_CONTINUE, 0);
 		return;
-	case SIGINT:
-	case SIGQUIT:
-		if (one.from_terminal)
-			r->terminal_signal = one.number;
-		break;
 	default:
 		break;
 	}
-	r->hung_up |= one.hung_up;
+	note_terminal(r, one);
 	if (r->resting && (one.number == SIGINT || one.number == SIGTERM ||
 				  one.number == SIGHUP || one.number == SIGQUIT)) {
 		r->ended_by = one.number;
@@ -167,6 +171,7 @@ static void look_at_lease(struct run *r)
 static bool on_event(struct run *r)
 {
 	int number = 0;
+	pid_t group;
 
 	for (;;) {
 		switch (watchdog_next_event(&r->dog, &number)) {
@@ -174,8 +179,10 @@ static bool on_event(struct run *r)
 			return true;
 		case WATCHDOG_STOPPED:
 			look_at_lease(r);
+			group = watchdog_stopped_group(&r->dog);
 			/* Our caller is to see that the job has stopped. */
-			signals_stop_self(&r->signals, number, watchdog_command_group(&r->dog));
+			if (group)
+				signals_stop_self(&r->signals, number, group);
 			break;
 		case WATCHDOG_RESTS:
 			r->resting = true;
@@ -212,14 +219,15 @@ static void supervise(struct run *r)
 	for (;;) {
 		int n = poll(fds, 3, tick_ms(r));
 
+		/* A SIGCONT before the stop that it ended. */
+		if (n > 0 && fds[1].revents)
+			while ((one = signals_next(&r->signals)).number)
+				on_signal(r, one);
 		if (n > 0 && fds[0].revents && !on_event(r))
 			return;
 		look_at_lease(r);
 		if (r->lost)
 			fds[2].fd = -1;
-		if (n > 0 && fds[1].revents)
-			while ((one = signals_next(&r->signals)).number)
-				on_signal(r, one);
 	}
 }
 
@@ -302,8 +310,12 @@ static int end(struct run *r)
 	hf_error error = {.kind = HF_OK};
 	char id[HF_ID_LEN + 1];
 	watchdog_outcome outcome;
+	signals_one one;
 	hf_status st;
 
+	/* What ended the command may have been quicker there than here. */
+	while ((one = signals_next(&r->signals)).number)
+		note_terminal(r, one);
 	watchdog_join(&r->dog, &outcome);
 	hf_copy(id, sizeof(id), hf_lease_id(r->lease));
 	st = hf_release(r->lease, &error);
@@ -333,7 +345,8 @@ static int run(struct run *r)
 	hf_status st;
 	int code = acquire(r);
 
-	if (code)
+	/* The code may be 0 without a lease too: -E 0. */
+	if (!r->lease)
 		return code;
 	if (!signals_running(&r->signals)) {
 		st = hf_fail_errno(&error, HF_SYSTEM, "run", errno, "cannot take signals");

@@ -26,6 +26,7 @@ struct dog {
 	int tree_fd; /* the tree's copy of hold_fd; -1: none */
 	int listing; /* a folder being read; -1: none */
 	int64_t armed_ms;
+	pid_t wrapper;
 	pid_t wrapper_group; /* process group */
 	bool wrapper_gone;
 	tree tree;
@@ -75,7 +76,6 @@ static pid_t start_command(struct dog *dog)
 		dog->page->outcome.start_errno = errno;
 		return 0;
 	}
-	dog->page->outcome.started = dog->page->outcome.start_errno == 0;
 	return pid;
 }
 
@@ -106,14 +106,19 @@ static void close_private(void *arg, pid_t number)
 }
 
 /*
- * The command runs. Step out of the wrapper's process group, and keep nobody
- * waiting for the end of a pipe.
+ * The command runs. Step out of the wrapper's session, and keep nobody waiting
+ * for the end of a pipe.
+ *
+ * A process group of our own would not do: as a parent in the same session we
+ * would be the one that controls the wrapper's group where nobody else does,
+ * and when the command ended the kernel would send that group SIGHUP if the
+ * wrapper was stopped. In another session we are to it what init would be.
  */
 static void settle(struct dog *dog)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	setpgid(0, 0);
+	setsid();
 	prctl(PR_SET_NAME, "holdfast-watch");
 	if (fd >= 0) {
 		dup2(fd, STDIN_FILENO);
@@ -222,6 +227,7 @@ _Noreturn static void finish(struct dog *dog)
 {
 	watchdog_outcome *o = &dog->page->outcome;
 
+	o->started = dog->tree.leader > 0 && o->start_errno == 0;
 	o->status_known = dog->tree.leader_gone;
 	o->status = dog->tree.leader_status;
 	dog->page->finished = true;
@@ -236,6 +242,7 @@ _Noreturn static void finish(struct dog *dog)
 
 _Noreturn static void kill_tree(struct dog *dog)
 {
+	dog->page->stopped_group = 0;
 	if (!tree_end(&dog->tree, hf_boot_ms() + WATCHDOG_GIVE_UP_MS))
 		dog->page->outcome.survivor = tree_survivor(&dog->tree);
 	finish(dog);
@@ -246,6 +253,7 @@ static void begin_ending(struct dog *dog, watchdog_why why)
 	if (dog->ending)
 		return;
 	dog->ending = true;
+	dog->page->stopped_group = 0;
 	dog->page->outcome.why = why;
 	dog->kill_at_ms = hf_boot_ms() + dog->setup->kill_after_ms;
 	if (kill_at_ms(dog) <= hf_boot_ms())
@@ -264,10 +272,15 @@ static void look_at_command(struct dog *dog)
 	if (!dog->tree.leader_news)
 		return;
 	dog->tree.leader_news = false;
-	if (!WIFSTOPPED(status) || dog->ending)
+	if (WIFSTOPPED(status) && !dog->ending) {
+		dog->page->stopped_group = getpgid(dog->tree.leader);
+		tell(dog, WATCHDOG_STOPPED, WSTOPSIG(status));
 		return;
-	dog->page->command_group = getpgid(dog->tree.leader);
-	tell(dog, WATCHDOG_STOPPED, WSTOPSIG(status));
+	}
+	/* Continued by somebody else: the wrapper, stopped with it, must renew. */
+	if (WIFCONTINUED(status) && dog->page->stopped_group && getppid() == dog->wrapper)
+		kill(dog->wrapper, SIGCONT);
+	dog->page->stopped_group = 0;
 }
 
 /* Does not return when nothing is left to watch. */
@@ -370,8 +383,8 @@ static void wait_for_something(struct dog *dog, const sigset_t *open_mask)
 		take_orders(dog);
 }
 
-_Noreturn void watchdog_live(const watchdog_setup *setup, struct watchdog_page *page,
-	int channel, pid_t wrapper_group)
+_Noreturn void watchdog_live(
+	const watchdog_setup *setup, struct watchdog_page *page, int channel, pid_t wrapper)
 {
 	struct dog dog = {.setup = setup,
 		.page = page,
@@ -379,7 +392,8 @@ _Noreturn void watchdog_live(const watchdog_setup *setup, struct watchdog_page *
 		.timer = -1,
 		.tree_fd = -1,
 		.listing = -1,
-		.wrapper_group = wrapper_group};
+		.wrapper = wrapper,
+		.wrapper_group = getpgrp()};
 	struct sigaction action = {.sa_handler = on_child};
 	sigset_t mask;
 	pid_t command;

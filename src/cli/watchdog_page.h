@@ -10,7 +10,7 @@
 /* In memory that both map. The wrapper writes the deadline, all else it reads. */
 struct watchdog_page {
 	_Atomic int64_t deadline_ms;
-	_Atomic pid_t command_group; /* when it was last stopped */
+	_Atomic pid_t stopped_group; /* the command's, while it is stopped; else 0 */
 	_Atomic bool finished; /* last of all: the rest is whole */
 	watchdog_outcome outcome;
 };
@@ -20,6 +20,6 @@ struct watchdog_page {
 
 /* The life of the watchdog, from right after the fork. */
 _Noreturn void watchdog_live(const watchdog_setup *setup, struct watchdog_page *page,
-	int channel, pid_t wrapper_group);
+	int channel, pid_t wrapper);
 
 #endif

@@ -82,18 +82,17 @@ static hf_status check_options(
 static hf_lease *new_lease(
 	hf_manager *m, const char *name, const hf_acquire_options *o, hf_error *error)
 {
-	hf_lease *lease = calloc(1, sizeof(*lease));
+	const char *owner = o->owner ? o->owner : hf_self_owner();
+	size_t name_size = strlen(name) + 1;
+	size_t owner_size = strlen(owner) + 1;
+	hf_lease *lease = calloc(1, sizeof(*lease) + name_size + owner_size);
 
-	if (lease) {
-		lease->name = strdup(name);
-		lease->owner = o->owner ? strdup(o->owner) : strdup(hf_self_owner());
-	}
-	if (!lease || !lease->name || !lease->owner) {
-		if (lease)
-			hf_lease_destroy(lease);
+	if (!lease) {
 		hf_fail_memory(error, "acquire");
 		return NULL;
 	}
+	lease->name = memcpy(lease->texts, name, name_size);
+	lease->owner = memcpy(lease->texts + name_size, owner, owner_size);
 	hf_new_id(lease->id);
 	lease->manager = m;
 	lease->mode = o->mode;
@@ -108,15 +107,16 @@ static hf_lease *new_lease(
 	return lease;
 }
 
-static void fill_request(
-	hf_manager *m, hf_request *r, const hf_lease *lease, const hf_acquire_options *o)
+static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
+	const hf_acquire_options *o, char verifier[HF_VERIFIER_MAX])
 {
 	hf_grant *g = &r->grant;
 
 	g->id = lease->id;
 	g->group = o->reenter && o->reenter[0] ? o->reenter : lease->id;
 	g->owner = lease->owner;
-	g->fingerprint = o->fingerprint ? o->fingerprint : "";
+	hf_manager_verifier(m, lease->name, o->fingerprint, verifier);
+	g->fingerprint = verifier;
 	g->info = o->info ? o->info : "";
 	g->mode = o->mode;
 	g->limit = o->limit;
@@ -166,7 +166,10 @@ static hf_status bind_session(hf_manager *m, const char *name, const hf_acquire_
 		if (wake_ms > until_ms)
 			wake_ms = until_ms;
 		(void)hf_register_watch(m, name, NULL, wake_ms, o->cancel_fd, NULL);
-		if (pause_ms < 64)
+		if (hf_fd_readable(o->cancel_fd))
+			return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
+				"lock '%s': waiting was cancelled", name);
+		if (pause_ms < 8)
 			pause_ms *= 2;
 	}
 }
@@ -179,17 +182,17 @@ static hf_status acquire_in_store(
 	hf_drive drive = {.cancel_fd = o->cancel_fd,
 		.session_fd = lease->session_fd,
 		.session_mode = o->mode};
+	char verifier[HF_VERIFIER_MAX];
 	hf_attempt attempt;
 	hf_status st;
 
-	fill_request(m, &setup.request, lease, o);
+	fill_request(m, &setup.request, lease, o, verifier);
 	setup.strategy = o->strategy;
 	setup.wait_ms = wait_ms;
 	setup.max_retries = o->max_retries;
 	setup.backoff_min_ms = o->backoff_min_ms;
 	setup.backoff_max_ms = o->backoff_max_ms;
-	hf_attempt_init(&attempt, &setup, hf_now_here());
-	st = hf_drive_attempt(m, &attempt, &drive, error);
+	st = hf_drive_attempt(m, &setup, &attempt, &drive, error);
 	if (!st) {
 		lease->token = attempt.token;
 		hf_lease_trust(lease, attempt.base_ms);
@@ -203,8 +206,6 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 {
 	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
 	const hf_acquire_options *o = options ? options : &defaults;
-	int64_t start_ms = hf_boot_ms();
-	int64_t until_ms = o->wait_ms < 0 ? INT64_MAX : start_ms + o->wait_ms;
 	int64_t wait_ms = o->wait_ms;
 	hf_lease *lease;
 	hf_status st;
@@ -219,6 +220,8 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 	if (!lease)
 		return HF_NO_MEMORY;
 	if (manager->capabilities & HF_CAP_SESSION_BOUND) {
+		int64_t until_ms = wait_ms < 0 ? INT64_MAX : hf_boot_ms() + wait_ms;
+
 		st = bind_session(manager, name, o, until_ms, &lease->session_fd, error);
 		if (wait_ms > 0)
 			wait_ms = until_ms > hf_boot_ms() ? until_ms - hf_boot_ms() : 1;

@@ -3,7 +3,14 @@
 
 #include <stdlib.h>
 
-static hf_status check_who(const hf_who *who, hf_error *error)
+/* What a caller says of a grant, as the record has it. */
+struct named {
+	hf_who who;
+	char verifier[HF_VERIFIER_MAX];
+};
+
+static hf_status name_who(
+	hf_manager *m, const char *name, const hf_who *who, struct named *out, hf_error *error)
 {
 	int given = (who->id != NULL) + (who->fingerprint != NULL) + (who->owner != NULL);
 	const char *text = who->id ? who->id : who->fingerprint ? who->fingerprint : who->owner;
@@ -12,15 +19,15 @@ static hf_status check_who(const hf_who *who, hf_error *error)
 		return hf_fail(error, HF_INVALID, "who", 0,
 			"say which grant by exactly one of id, fingerprint or owner, not "
 			"empty");
+	if (who->fingerprint && strlen(who->fingerprint) > HF_NAME_MAX)
+		return hf_fail(error, HF_INVALID, "who", 0,
+			"a fingerprint has at most %d bytes", HF_NAME_MAX);
+	out->who = *who;
+	if (who->fingerprint) {
+		hf_manager_verifier(m, name, who->fingerprint, out->verifier);
+		out->who.fingerprint = out->verifier;
+	}
 	return HF_OK;
-}
-
-/* One attempt with nothing special about it. */
-static hf_status ask(
-	hf_manager *m, const hf_attempt_setup *setup, hf_attempt *a, hf_error *error)
-{
-	hf_attempt_init(a, setup, hf_now_here());
-	return hf_drive_attempt(m, a, NULL, error);
 }
 
 hf_status hf_release_by(
@@ -28,16 +35,17 @@ hf_status hf_release_by(
 {
 	hf_attempt_setup setup;
 	hf_attempt attempt;
+	struct named named;
 	hf_status st = hf_manager_check(manager, name, error);
 
 	if (!st)
-		st = check_who(who, error);
+		st = name_who(manager, name, who, &named, error);
 	if (st)
 		return st;
 	setup = hf_manager_setup(manager, name, HF_ASK_RELEASE);
-	setup.request.who = *who;
+	setup.request.who = named.who;
 	setup.wait_ms = HF_SETTLE_MS;
-	st = ask(manager, &setup, &attempt, error);
+	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
 	hf_attempt_free(&attempt);
 	return st;
 }
@@ -47,20 +55,21 @@ hf_status hf_extend_by(hf_manager *manager, const char *name, const hf_who *who,
 {
 	hf_attempt_setup setup;
 	hf_attempt attempt;
+	struct named named;
 	hf_status st = hf_manager_check(manager, name, error);
 
 	if (!st)
-		st = check_who(who, error);
+		st = name_who(manager, name, who, &named, error);
 	if (st)
 		return st;
 	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
 		return hf_fail(error, HF_INVALID, "extend", 0,
 			"the ttl must be 0 (as it was) or 100 ms to 365 days");
 	setup = hf_manager_setup(manager, name, HF_ASK_RENEW);
-	setup.request.who = *who;
+	setup.request.who = named.who;
 	setup.request.ttl_ms = ttl_ms;
 	setup.wait_ms = HF_SETTLE_MS;
-	st = ask(manager, &setup, &attempt, error);
+	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
 	if (!st && token_out)
 		*token_out = attempt.token;
 	hf_attempt_free(&attempt);
@@ -152,7 +161,7 @@ hf_status hf_force_release(hf_manager *manager, const char *name, const char *by
 	setup = hf_manager_setup(manager, name, HF_ASK_FORCE_RELEASE);
 	setup.request.grant.owner = by ? by : "";
 	setup.wait_ms = HF_SETTLE_MS;
-	st = ask(manager, &setup, &attempt, error);
+	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
 	if (ended_out)
 		*ended_out = attempt.ended;
 	hf_attempt_free(&attempt);
@@ -194,21 +203,17 @@ static int collect(void *arg, const char *name)
 static void forget_if_old(
 	hf_manager *m, hf_attempt *a, int64_t forget_after_ms, hf_cleanup_report *report)
 {
-	hf_record r;
+	const hf_record *r = a->decoded ? &a->record : a->written ? &a->next : NULL;
 	int64_t age_ms;
 	uint64_t floor;
 
-	hf_record_init(&r);
-	if (forget_after_ms >= 0 && m->ops->forget && a->snap.len &&
-		!hf_snapshot_decode(a->setup.name, &a->snap, &r, NULL)) {
-		age_ms = hf_wall_ms() - r.event.wall_ms;
-		floor = r.gen > r.counter ? r.gen : r.counter;
-		if (!r.grant_count && !r.waiter_count && !r.closed_ms &&
-			age_ms >= forget_after_ms &&
-			!m->ops->forget(m->store, a->setup.name, &a->snap.etag, floor, NULL))
-			report->forgotten++;
-	}
-	hf_record_free(&r);
+	if (forget_after_ms < 0 || !m->ops->forget || !r || !r->gen)
+		return;
+	age_ms = hf_wall_ms() - r->event.wall_ms;
+	floor = r->gen > r->counter ? r->gen : r->counter;
+	if (!r->grant_count && !r->waiter_count && !r->closed_ms && age_ms >= forget_after_ms &&
+		!m->ops->forget(m->store, a->setup.name, &a->snap.etag, floor, NULL))
+		report->forgotten++;
 }
 
 static hf_status clean_one(hf_manager *m, const char *name, int64_t forget_after_ms,
@@ -216,12 +221,13 @@ static hf_status clean_one(hf_manager *m, const char *name, int64_t forget_after
 {
 	static const hf_drive plain = HF_DRIVE_INIT;
 	hf_attempt_setup setup = hf_manager_setup(m, name, HF_ASK_REAP);
+	hf_now now = hf_now_here();
 	hf_attempt attempt;
 	hf_status st;
 
 	setup.wait_ms = HF_SETTLE_MS;
-	hf_attempt_init(&attempt, &setup, hf_now_here());
-	hf_drive_until(m, &attempt, &plain, false);
+	hf_attempt_init(&attempt, &setup, now);
+	hf_drive_until(m, &attempt, &plain, now, false);
 	st = attempt.status;
 	report->locks++;
 	report->ended += attempt.ended;

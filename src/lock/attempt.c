@@ -6,8 +6,21 @@
 
 enum { ST_READ, ST_DECIDE, ST_PROBE, ST_SWAP, ST_WAIT, ST_DONE };
 
+/* now + ms, which may be as good as for ever. */
+static int64_t after(int64_t now_ms, int64_t ms)
+{
+	return ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + ms;
+}
+
 static hf_step done(hf_attempt *a, hf_status status)
 {
+	/*
+	 * An etag without its bytes is no state to begin the next attempt from:
+	 * it would read as absent.
+	 */
+	if (a->bare)
+		hf_snapshot_clear(&a->snap);
+	a->bare = false;
 	a->status = status;
 	a->state = ST_DONE;
 	return HF_STEP_DONE;
@@ -22,25 +35,9 @@ void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now 
 	hf_rng_seed(&attempt->rng, setup->seed);
 	if (!attempt->setup.observer)
 		attempt->setup.observer = &attempt->own_observer;
-	attempt->wait_until_ms = setup->wait_ms < 0 ? INT64_MAX : now.boot_ms + setup->wait_ms;
+	attempt->wait_until_ms =
+		setup->wait_ms < 0 ? INT64_MAX : after(now.boot_ms, setup->wait_ms);
 	attempt->state = ST_READ;
-}
-
-void hf_attempt_free(hf_attempt *attempt)
-{
-	hf_snapshot_clear(&attempt->snap);
-	hf_snapshot_clear(&attempt->reply);
-	hf_record_free(&attempt->record);
-	hf_record_free(&attempt->next);
-	hf_buf_free(&attempt->scratch);
-	hf_buf_free(&attempt->out);
-	hf_buf_free(&attempt->line);
-	hf_buf_free(&attempt->summary);
-	hf_observer_free(&attempt->own_observer);
-	free(attempt->evidence);
-	attempt->evidence = NULL;
-	free(attempt->view);
-	attempt->view = NULL;
 }
 
 static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
@@ -50,16 +47,34 @@ static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
 	memset(from, 0, sizeof(*from));
 	a->fresh = fresh;
 	a->decoded = false;
+	a->written = false;
+	a->bare = false;
 	a->state = ST_DECIDE;
 }
 
-void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known)
+void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *record)
 {
-	if (known->etag.len)
-		take_snapshot(attempt, known, false);
+	if (!known->etag.len)
+		return;
+	take_snapshot(attempt, known, false);
+	if (record) {
+		hf_record_exchange(&attempt->next, record);
+		attempt->written = true;
+	}
 }
 
 /* ---- deciding ---- */
+
+/* snap into record; what we wrote ourselves is at hand. */
+static hf_status decode_snapshot(hf_attempt *a)
+{
+	if (!a->written)
+		return hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
+	hf_record_exchange(&a->record, &a->next);
+	a->written = false;
+	a->bare = true;
+	return HF_OK;
+}
 
 /* The record of snap, and evidence of the right length with nothing known. */
 static hf_status decode(hf_attempt *a, hf_now now)
@@ -69,7 +84,7 @@ static hf_status decode(hf_attempt *a, hf_now now)
 
 	if (a->decoded)
 		return HF_OK;
-	st = hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
+	st = decode_snapshot(a);
 	if (st)
 		return st;
 	n = a->record.grant_count;
@@ -89,7 +104,7 @@ static hf_status decode(hf_attempt *a, hf_now now)
 	a->decoded = true;
 	a->probed = false;
 	/* What was forgotten starts again above the floor: no going back. */
-	if (a->fresh && (a->snap.len ? a->record.gen : a->snap.floor) < a->asked_gen)
+	if (a->fresh && (a->record.gen ? a->record.gen : a->snap.floor) < a->asked_gen)
 		a->regressed = true;
 	return HF_OK;
 }
@@ -269,7 +284,7 @@ static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 		if (!a->giving_up) {
 			explain_held(a, status);
 			give_up(a, status);
-			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
+			a->settle_until_ms = after(now.boot_ms, a->setup.settle_ms);
 			a->state = ST_DECIDE;
 			return decide(a, now);
 		}
@@ -300,9 +315,7 @@ static int64_t backoff(hf_attempt *a, int64_t min_ms, int64_t max_ms)
 	uint32_t i;
 
 	for (i = 0; i < a->tries && cap < max_ms; i++)
-		cap *= 2;
-	if (cap > max_ms)
-		cap = max_ms;
+		cap = cap > max_ms / 2 ? max_ms : cap * 2;
 	a->tries++;
 	return 1 + (int64_t)hf_rng_below(&a->rng, (uint64_t)cap);
 }
@@ -319,7 +332,7 @@ static hf_step held(hf_attempt *a, hf_now now)
 	if (s->strategy == HF_RETRY) {
 		if (a->tries >= s->max_retries)
 			return conclude(a, HF_HELD, now);
-		wake = now.boot_ms + backoff(a, s->backoff_min_ms, s->backoff_max_ms);
+		wake = after(now.boot_ms, backoff(a, s->backoff_min_ms, s->backoff_max_ms));
 	} else {
 		int64_t pause = jittered(a, s->poll_ms);
 
@@ -348,6 +361,10 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		st = HF_UNKNOWN; /* it may be ours that cannot be read */
 		explain_held(a, st);
 	}
+	if (st == HF_CORRUPT && !a->fresh) {
+		a->state = ST_READ; /* it may have been repaired since */
+		return HF_STEP_READ;
+	}
 	if (st)
 		return done(a, st);
 	review_pending(a);
@@ -372,6 +389,18 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		return HF_STEP_PROBE;
 	}
 	a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
+	if (a->verdict.status == HF_OK && !a->verdict.swap && a->fresh && !a->sent &&
+		request->ask == HF_ASK_CONVERT) {
+		/*
+		 * In that mode already. A conversion back, asked for by an earlier
+		 * attempt whose fate is unknown, could land yet: move on first.
+		 */
+		uint64_t token = a->verdict.token;
+
+		barrier.ask = HF_ASK_BARRIER;
+		a->verdict = hf_rules_apply(&a->record, &barrier, &e, &a->next, &a->scratch);
+		a->verdict.token = token;
+	}
 	if (a->verdict.status == HF_OK && a->verdict.swap)
 		return want_swap(a, now);
 	if (!a->fresh) {
@@ -408,6 +437,8 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 	case ST_READ:
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
+		attempt->written = false;
+		attempt->bare = false;
 		attempt->asked_ms = now.boot_ms;
 		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
@@ -431,6 +462,21 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 	}
 }
 
+/*
+ * How long the fate of a request is looked into, from its first UNKNOWN: beyond
+ * the wait, which only those have who wait for the lock. Later ones do not
+ * prolong it: a store that never answers a swap would keep us for ever.
+ */
+static int64_t settle_until(const hf_attempt *a, hf_now now)
+{
+	bool tries = a->setup.strategy == HF_FAIL_FAST || a->setup.strategy == HF_RETRY;
+	int64_t from = now.boot_ms;
+
+	if (!a->giving_up && !tries && from < a->wait_until_ms)
+		from = a->wait_until_ms;
+	return after(from, a->setup.settle_ms);
+}
+
 /* The store did not answer: again after a pause, while there is time. */
 static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, hf_now now)
 {
@@ -440,9 +486,8 @@ static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, 
 		a->error = *error;
 	if (a->pending) {
 		if (!a->settle_until_ms)
-			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
-		if (until < a->settle_until_ms)
-			until = a->settle_until_ms;
+			a->settle_until_ms = settle_until(a, now);
+		until = a->settle_until_ms;
 		status = HF_UNKNOWN;
 	} else if (a->setup.strategy == HF_FAIL_FAST) {
 		until = now.boot_ms;
@@ -488,9 +533,10 @@ void hf_attempt_on_probe(hf_attempt *attempt)
 static void adopt_own_record(hf_attempt *a)
 {
 	hf_snapshot mine = a->reply;
+	bool written = !mine.data && hf_record_own(&a->next);
 
 	memset(&a->reply, 0, sizeof(a->reply));
-	if (!mine.data) {
+	if (!mine.data && !written) {
 		mine.data = a->out.data;
 		mine.len = a->out.len;
 		a->out = (hf_buf)HF_BUF_INIT;
@@ -498,6 +544,7 @@ static void adopt_own_record(hf_attempt *a)
 	free(mine.foreign);
 	mine.foreign = NULL;
 	take_snapshot(a, &mine, true);
+	a->written = written;
 }
 
 void hf_attempt_on_swap(
@@ -529,8 +576,6 @@ void hf_attempt_on_swap(
 		a->pending = true;
 		a->sent = true;
 		a->pending_over = a->snap.etag;
-		if (!a->settle_until_ms || !a->giving_up)
-			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
 		unreachable(a, status, error, now);
 		return;
 	default:
@@ -557,5 +602,6 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 		return;
 	}
 	give_up(attempt, status);
+	attempt->settle_until_ms = 0; /* anew, from the next look */
 	attempt->state = ST_READ;
 }

@@ -116,6 +116,9 @@ typedef struct hf_attempt {
 	hf_verdict verdict;
 	hf_rng rng;
 	hf_record next;
+	/* snap is what we wrote: next, which owns its strings; no data in snap. */
+	bool written;
+	bool bare; /* record is what we wrote: still no data in snap */
 	hf_buf scratch;
 	hf_buf out;
 	hf_buf line;
@@ -130,10 +133,19 @@ void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now 
 void hf_attempt_free(hf_attempt *attempt);
 
 /*
- * Begin from a state known from before instead of a read; takes its memory.
- * Only an answer that a swap confirms is given on it: all else is read first.
+ * Exchange the memory that two attempts have gathered; what `to` gets is empty.
+ * For one that has not begun or is done, and one that only keeps memory (zeroed
+ * to begin with), so that not every attempt allocates anew.
  */
-void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known);
+void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from);
+
+/*
+ * Begin from a state known from before instead of a read; takes its memory.
+ * `record` (NULL: not at hand) is that state decoded, owning its strings; it
+ * is exchanged for an unused one. Only an answer that a swap confirms is given
+ * on it: all else is read first.
+ */
+void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *record);
 
 hf_step hf_attempt_next(hf_attempt *attempt, hf_now now);
 /* `error` may be NULL; it is what the store said when status is not OK. */

@@ -25,6 +25,18 @@ static bool needs_observation(hf_manager *m, const hf_record *r)
 	return r->closed_ms && strcmp(r->closed_clock, m->host_clock) != 0;
 }
 
+/*
+ * Having the session we are let in beside whoever else has one (flock -s): they
+ * are no neighbours in our way.
+ */
+static void overlook_neighbours(hf_snapshot *snapshot, const hf_drive *drive)
+{
+	if (drive->session_fd < 0)
+		return;
+	free(snapshot->foreign);
+	snapshot->foreign = NULL;
+}
+
 /* A session on the medium itself is the proof that others' have ended. */
 static bool ended_by_session(const hf_drive *drive, const hf_grant *g)
 {
@@ -105,7 +117,7 @@ static int either(int a, int b)
 	return fd;
 }
 
-static bool readable(int fd)
+bool hf_fd_readable(int fd)
 {
 	struct pollfd poller = {.fd = fd, .events = POLLIN};
 
@@ -136,10 +148,10 @@ static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 		close(holder);
 }
 
-hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive, bool nowait)
+hf_step hf_drive_until(
+	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_now now, bool nowait)
 {
 	hf_attempt *a = attempt;
-	hf_now now = hf_now_here();
 	bool observed = false;
 	hf_error error;
 
@@ -152,6 +164,7 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 		switch (step) {
 		case HF_STEP_READ:
 			st = hf_register_read(m, a->setup.name, &a->snap, &error);
+			overlook_neighbours(&a->snap, drive);
 			now = hf_now_here();
 			hf_attempt_on_read(a, st, &error, now);
 			break;
@@ -167,6 +180,7 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 		case HF_STEP_SWAP:
 			st = hf_register_swap(
 				m, a->setup.name, &a->snap.etag, &a->change, &a->reply, &error);
+			overlook_neighbours(&a->reply, drive);
 			now = hf_now_here();
 			if (!st && a->verdict.ended)
 				bury_the_dead(a);
@@ -175,7 +189,7 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 		case HF_STEP_WAIT:
 			if (nowait)
 				return step;
-			if (readable(drive->cancel_fd)) {
+			if (hf_fd_readable(drive->cancel_fd)) {
 				hf_attempt_cancel(a, HF_TIMED_OUT);
 				break;
 			}
@@ -191,13 +205,15 @@ hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive
 	}
 }
 
-hf_status hf_drive_attempt(
-	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_error *error)
+hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *attempt,
+	const hf_drive *drive, hf_error *error)
 {
 	static const hf_drive plain = HF_DRIVE_INIT;
+	hf_now now = hf_now_here();
 
+	hf_attempt_init(attempt, setup, now);
 	hf_manager_recall(m, attempt);
-	hf_drive_until(m, attempt, drive ? drive : &plain, false);
+	hf_drive_until(m, attempt, drive ? drive : &plain, now, false);
 	hf_manager_remember(m, attempt);
 	if (attempt->regressed)
 		hf_manager_log(m,

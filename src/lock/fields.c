@@ -2,14 +2,43 @@
 
 /* ---- writing ---- */
 
-/* " key=" at `out`; where it ends. */
-static char *put_key(char *out, const hf_field *f)
+/* Where the next byte goes, and how far the room that was asked for reaches. */
+typedef struct writer {
+	hf_buf *buf;
+	char *out;
+	char *end;
+} writer;
+
+static void begin(writer *w, hf_buf *buf, size_t n)
 {
-	*out++ = ' ';
-	memcpy(out, f->key, f->key_len);
-	out += f->key_len;
-	*out++ = '=';
-	return out;
+	w->buf = buf;
+	w->out = hf_buf_room(buf, n);
+	w->end = w->out ? w->out + n : NULL;
+}
+
+static void finish(writer *w)
+{
+	if (!w->out)
+		return;
+	*w->out = '\0';
+	w->buf->len = (size_t)(w->out - w->buf->data);
+}
+
+/* False: out of memory, and nothing more is written. */
+static inline bool room(writer *w, size_t n)
+{
+	if ((size_t)(w->end - w->out) >= n)
+		return w->out;
+	finish(w);
+	begin(w, w->buf, 2 * n);
+	return w->out;
+}
+
+/* " key=" at `out`; where it ends. Needs HF_FIELD_WORD_MAX bytes in any case. */
+static inline char *put_word(char *out, const hf_field *f)
+{
+	memcpy(out, f->word, HF_FIELD_WORD_MAX);
+	return out + f->word_len;
 }
 
 static bool stands_plain(unsigned char c)
@@ -23,6 +52,11 @@ static bool stands_plain(unsigned char c)
 #define HAS_ZERO(x) (((x)-ONES) & ~(x)&HIGHS)
 #define HAS_LESS(x, n) (((x)-ONES * (n)) & ~(x)&HIGHS)
 
+static inline bool word_stands_plain(uint64_t x)
+{
+	return !(HAS_LESS(x, 0x21) | HAS_ZERO(x ^ (ONES * '%')) | HAS_ZERO(x ^ (ONES * 0x7f)));
+}
+
 /*
  * Copy the bytes that stand for themselves; how many. Eight at a time: this is
  * most of what an uncontended acquisition in memory does.
@@ -34,102 +68,109 @@ static size_t copy_plain(char *out, const char *in, size_t n)
 
 	for (; i + sizeof(x) <= n; i += sizeof(x)) {
 		memcpy(&x, in + i, sizeof(x));
-		if (HAS_LESS(x, 0x21) | HAS_ZERO(x ^ (ONES * '%')) |
-			HAS_ZERO(x ^ (ONES * 0x7f)))
+		if (!word_stands_plain(x))
 			break;
 		memcpy(out + i, &x, sizeof(x));
+	}
+	/* The rest, with some bytes that have been copied already. */
+	if (i > 0 && n - i < sizeof(x)) {
+		memcpy(&x, in + n - sizeof(x), sizeof(x));
+		if (word_stands_plain(x)) {
+			memcpy(out + n - sizeof(x), &x, sizeof(x));
+			return n;
+		}
 	}
 	for (; i < n && stands_plain((unsigned char)in[i]); i++)
 		out[i] = in[i];
 	return i;
 }
 
-static void put_text(hf_buf *buf, const hf_field *f, const char *value)
+static void put_text(writer *w, const hf_field *f, const char *value)
 {
 	static const char digits[] = "0123456789ABCDEF";
-	size_t n = strlen(value);
-	char *out = n ? hf_buf_room(buf, f->key_len + 2 + 3 * n) : NULL;
+	size_t n = *value ? strlen(value) : 0;
+	char *out;
 
-	if (!out)
+	if (!n || !room(w, HF_FIELD_WORD_MAX + 3 * n))
 		return;
-	out = put_key(out, f);
-	while (n > 0) {
+	out = put_word(w->out, f);
+	for (;;) {
 		size_t plain = copy_plain(out, value, n);
+		unsigned char c;
 
 		out += plain;
-		value += plain;
-		n -= plain;
-		if (n > 0) {
-			unsigned char c = (unsigned char)*value++;
-
-			*out++ = '%';
-			*out++ = digits[c >> 4];
-			*out++ = digits[c & 15];
-			n--;
-		}
+		if (plain == n)
+			break;
+		c = (unsigned char)value[plain];
+		*out++ = '%';
+		*out++ = digits[c >> 4];
+		*out++ = digits[c & 15];
+		value += plain + 1;
+		n -= plain + 1;
 	}
-	*out = '\0';
-	buf->len = (size_t)(out - buf->data);
+	w->out = out;
 }
 
-static void put_number(hf_buf *buf, const hf_field *f, bool negative, uint64_t value)
+static void put_number(writer *w, const hf_field *f, bool negative, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
-	char *out = value ? hf_buf_room(buf, f->key_len + 3 + sizeof(digits)) : NULL;
+	char digits[HF_DIGITS_MAX];
+	size_t at;
+	char *out;
 
-	if (!out)
+	if (!value || !room(w, HF_FIELD_WORD_MAX + 1 + sizeof(digits)))
 		return;
-	out = put_key(out, f);
+	out = put_word(w->out, f);
 	if (negative)
 		*out++ = '-';
-	for (; value; value /= 10)
-		digits[--at] = (char)('0' + value % 10);
+	at = hf_digits(value, digits);
 	memcpy(out, digits + at, sizeof(digits) - at);
-	out += sizeof(digits) - at;
-	*out = '\0';
-	buf->len = (size_t)(out - buf->data);
+	w->out = out + sizeof(digits) - at;
 }
 
-static void put_signed(hf_buf *buf, const hf_field *f, int64_t value)
+static void put_signed(writer *w, const hf_field *f, int64_t value)
 {
-	put_number(buf, f, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
+	put_number(w, f, value < 0, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-static void put_one(hf_buf *buf, const hf_field *f, const void *at)
+static void put_one(writer *w, const hf_field *f, const void *at)
 {
 	switch (f->type) {
 	case HF_FIELD_TEXT:
-		put_text(buf, f, *(const char *const *)at);
+		put_text(w, f, *(const char *const *)at);
 		break;
 	case HF_FIELD_U64:
-		put_number(buf, f, false, *(const uint64_t *)at);
+		put_number(w, f, false, *(const uint64_t *)at);
 		break;
 	case HF_FIELD_I64:
-		put_signed(buf, f, *(const int64_t *)at);
+		put_signed(w, f, *(const int64_t *)at);
 		break;
 	case HF_FIELD_U32:
-		put_number(buf, f, false, *(const uint32_t *)at);
+		put_number(w, f, false, *(const uint32_t *)at);
 		break;
 	case HF_FIELD_I32:
-		put_signed(buf, f, *(const int32_t *)at);
+		put_signed(w, f, *(const int32_t *)at);
 		break;
 	case HF_FIELD_MODE:
 		if (*(const hf_mode *)at == HF_SHARED)
-			put_text(buf, f, "s");
+			put_text(w, f, "s");
 		break;
 	case HF_FIELD_NAMES:
-		put_text(buf, f, f->names[*(const unsigned *)at]);
+		put_text(w, f, f->names[*(const unsigned *)at]);
 		break;
 	}
 }
 
+#define LINE_GUESS 512 /* bytes: most lines fit, the buffer grows once */
+
 void hf_fields_put(hf_buf *buf, const hf_field *fields, size_t count, const void *object)
 {
+	writer w;
 	size_t i;
 
-	for (i = 0; i < count; i++)
-		put_one(buf, &fields[i], (const char *)object + fields[i].offset);
+	begin(&w, buf, LINE_GUESS);
+	for (i = 0; w.out && i < count; i++)
+		put_one(&w, &fields[i], (const char *)object + fields[i].offset);
+	finish(&w);
 }
 
 /* ---- reading ---- */
@@ -211,18 +252,15 @@ static bool read_one(const hf_field *f, char *value, void *at)
 	return false;
 }
 
-/* The field of this key, looked for from `from` on and around. */
+/* The field of this key, from `from` on; NULL: none. */
 static const hf_field *find(
 	const hf_field *fields, size_t count, size_t from, const char *key, size_t len)
 {
 	size_t i;
 
-	for (i = 0; i < count; i++) {
-		const hf_field *f = &fields[(from + i) % count];
-
-		if (f->key_len == len && !memcmp(f->key, key, len))
-			return f;
-	}
+	for (i = from; i < count; i++)
+		if (fields[i].word_len == len + 2u && !memcmp(fields[i].word + 1, key, len))
+			return &fields[i];
 	return NULL;
 }
 
@@ -253,4 +291,30 @@ bool hf_fields_read(char *line, const hf_field *fields, size_t count, void *obje
 		p = end;
 	}
 	return true;
+}
+
+/* ---- where texts are kept ---- */
+
+size_t hf_fields_move_texts(
+	const hf_field *fields, size_t count, void *object, char *to, size_t cap, size_t used)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		void *at = (char *)object + fields[i].offset;
+		const char **text = at;
+		size_t size;
+
+		if (fields[i].type != HF_FIELD_TEXT)
+			continue;
+		if (!**text) {
+			*text = "";
+			continue;
+		}
+		size = strlen(*text) + 1;
+		if (used + size <= cap)
+			*text = memcpy(to + used, *text, size);
+		used += size;
+	}
+	return used;
 }

@@ -5,7 +5,8 @@
  * Empty texts, zeros and exclusive mode are left out. Values are
  * percent-escaped (blank, '%', control characters). Reading works in place:
  * texts point into the line, which is overwritten. It is strict: an unknown
- * key, a bad number or a stray word makes the whole line unreadable.
+ * key, one that is not in the table's order, a bad number or a stray word makes
+ * the whole line unreadable. So a line that ran into another is noticed.
  */
 #ifndef HF_FIELDS_H
 #define HF_FIELDS_H
@@ -22,26 +23,33 @@ typedef enum hf_field_type {
 	HF_FIELD_NAMES /* unsigned enum, by hf_field.names[] up to NULL */
 } hf_field_type;
 
+#define HF_FIELD_WORD_MAX 8
+
 typedef struct hf_field {
-	const char *key;
-	size_t key_len;
+	char word[HF_FIELD_WORD_MAX + 1]; /* " key=", as it is written */
+	unsigned char word_len;
 	hf_field_type type;
 	size_t offset;
 	const char *const *names;
 } hf_field;
 
-#define HF_FIELD(key, type, struct_name, member)                                \
-	{                                                                       \
-		key, sizeof(key) - 1, type, offsetof(struct_name, member), NULL \
+#define HF_FIELD(key, type, struct_name, member)                                        \
+	{                                                                               \
+		" " key "=", sizeof(key) + 1, type, offsetof(struct_name, member), NULL \
 	}
 
 /* Append " key=value" for each field of `object` that is not blank. */
 void hf_fields_put(hf_buf *buf, const hf_field *fields, size_t count, const void *object);
 
-/*
- * Read a line into `object`, whose fields are blank. Fields written in the
- * table's order are found at once; any order is read.
- */
+/* Read a line into `object`, whose fields are blank. */
 bool hf_fields_read(char *line, const hf_field *fields, size_t count, void *object);
+
+/*
+ * Move the texts of `object` to `to`, of which the first `used` bytes are taken,
+ * and let it point there. How many are taken then; if that is more than `cap`,
+ * texts that did not fit stay where they were.
+ */
+size_t hf_fields_move_texts(
+	const hf_field *fields, size_t count, void *object, char *to, size_t cap, size_t used);
 
 #endif

@@ -99,7 +99,7 @@ static bool renew(hf_lease *lease)
 	if (a->wake_ms)
 		hf_attempt_on_wake(a);
 	a->wake_ms = 0;
-	if (hf_drive_until(lease->manager, a, &plain, true) == HF_STEP_WAIT)
+	if (hf_drive_until(lease->manager, a, &plain, hf_now_here(), true) == HF_STEP_WAIT)
 		return false;
 	st = a->status;
 	hf_manager_remember(lease->manager, a);

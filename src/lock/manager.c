@@ -1,5 +1,6 @@
 /* Opening and closing a manager, and what it knows between calls. */
 #include "manager.h"
+#include "base/sha256.h"
 #include "store/registry.h"
 
 #include <stdio.h>
@@ -111,9 +112,11 @@ void hf_close(hf_manager *manager)
 	hf_liveness_free(manager->liveness);
 	if (manager->store)
 		manager->ops->close(manager->store);
+	hf_attempt_free(&manager->spare);
 	for (i = 0; i < HF_KNOWN_NAMES; i++) {
 		free(manager->known[i].name);
 		hf_snapshot_clear(&manager->known[i].snapshot);
+		hf_record_free(&manager->known[i].record);
 	}
 	pthread_mutex_destroy(&manager->mutex);
 	pthread_cond_destroy(&manager->changed);
@@ -138,6 +141,23 @@ hf_status hf_manager_check(hf_manager *m, const char *name, hf_error *error)
 		return hf_fail(error, HF_INVALID, "manager", 0,
 			"this manager was opened before a fork: open another in the child");
 	return hf_check_name(name, error);
+}
+
+void hf_manager_verifier(
+	const hf_manager *m, const char *name, const char *fingerprint, char *out)
+{
+	static const char prefix[] = "sha256:";
+	hf_sha256 hash;
+
+	if (!fingerprint || !fingerprint[0] || (m->capabilities & HF_CAP_NEIGHBOURS)) {
+		hf_copy(out, HF_VERIFIER_MAX, fingerprint ? fingerprint : "");
+		return;
+	}
+	hf_sha256_begin(&hash);
+	hf_sha256_add(&hash, name, strlen(name) + 1);
+	hf_sha256_add(&hash, fingerprint, strlen(fingerprint));
+	memcpy(out, prefix, sizeof(prefix));
+	hf_sha256_end(&hash, out + sizeof(prefix) - 1);
 }
 
 hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask)
@@ -174,38 +194,25 @@ static struct hf_known *place_of(hf_manager *m, const char *name)
 void hf_manager_recall(hf_manager *m, hf_attempt *attempt)
 {
 	struct hf_known *known = place_of(m, attempt->setup.name);
-	hf_snapshot snapshot;
 
-	memset(&snapshot, 0, sizeof(snapshot));
 	pthread_mutex_lock(&m->mutex);
+	hf_attempt_exchange_memory(attempt, &m->spare);
 	if (known->name && !strcmp(known->name, attempt->setup.name)) {
 		attempt->setup.request.least_gen = known->gen;
 		attempt->setup.request.least_counter = known->counter;
-		snapshot = known->snapshot;
-		memset(&known->snapshot, 0, sizeof(known->snapshot));
+		hf_attempt_start_from(
+			attempt, &known->snapshot, known->has_record ? &known->record : NULL);
+		known->has_record = false;
 	}
 	pthread_mutex_unlock(&m->mutex);
-	hf_attempt_start_from(attempt, &snapshot);
 }
 
-void hf_manager_remember(hf_manager *m, hf_attempt *attempt)
+/* What the attempt leaves as the state of its name. Under the mutex. */
+static void keep_state(struct hf_known *known, hf_attempt *attempt)
 {
-	struct hf_known *known = place_of(m, attempt->setup.name);
 	const hf_record *seen = attempt->decoded ? &attempt->record : &attempt->next;
+	hf_record unused = known->record;
 
-	pthread_mutex_lock(&m->mutex);
-	if (!known->name || strcmp(known->name, attempt->setup.name) != 0) {
-		char *name = strdup(attempt->setup.name);
-
-		if (!name) {
-			pthread_mutex_unlock(&m->mutex);
-			return;
-		}
-		free(known->name);
-		known->name = name;
-		known->gen = 0;
-		known->counter = 0;
-	}
 	/* Only what the store has confirmed counts as known. */
 	if (attempt->decoded || attempt->status == HF_OK) {
 		if (seen->gen > known->gen)
@@ -216,6 +223,41 @@ void hf_manager_remember(hf_manager *m, hf_attempt *attempt)
 	hf_snapshot_clear(&known->snapshot);
 	known->snapshot = attempt->snap;
 	memset(&attempt->snap, 0, sizeof(attempt->snap));
+	known->has_record = attempt->written;
+	if (attempt->written) {
+		known->record = attempt->next;
+		attempt->next = unused;
+		attempt->written = false;
+	}
+}
+
+/* The place of this name, taken from another if need be; NULL: no memory. */
+static struct hf_known *claim_place(hf_manager *m, const char *name)
+{
+	struct hf_known *known = place_of(m, name);
+	char *copy;
+
+	if (known->name && !strcmp(known->name, name))
+		return known;
+	copy = strdup(name);
+	if (!copy)
+		return NULL;
+	free(known->name);
+	known->name = copy;
+	known->gen = 0;
+	known->counter = 0;
+	return known;
+}
+
+void hf_manager_remember(hf_manager *m, hf_attempt *attempt)
+{
+	struct hf_known *known;
+
+	pthread_mutex_lock(&m->mutex);
+	known = claim_place(m, attempt->setup.name);
+	if (known)
+		keep_state(known, attempt);
+	hf_attempt_exchange_memory(&m->spare, attempt);
 	pthread_mutex_unlock(&m->mutex);
 }
 

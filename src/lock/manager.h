@@ -35,6 +35,8 @@
 struct hf_known {
 	char *name;
 	hf_snapshot snapshot; /* etag.len 0: none */
+	hf_record record; /* the snapshot, decoded, if has_record; else unused */
+	bool has_record;
 	uint64_t gen; /* the greatest seen: a store that goes back is told */
 	uint64_t counter;
 };
@@ -54,6 +56,7 @@ struct hf_manager {
 	pthread_mutex_t mutex;
 	pthread_cond_t changed; /* of a lease's `busy` */
 	struct hf_known known[HF_KNOWN_NAMES];
+	hf_attempt spare; /* its memory, for the next attempt */
 	hf_liveness *liveness;
 	bool liveness_tried;
 	hf_lease *leases;
@@ -72,9 +75,9 @@ struct hf_lease {
 	bool busy; /* somebody works on it, without the mutex */
 	bool renews; /* the keeper renews it */
 	unsigned fork_generation;
-	char *name;
+	const char *name; /* in texts */
+	const char *owner; /* in texts */
 	char id[HF_ID_LEN + 1];
-	char *owner;
 	_Atomic hf_mode mode;
 	bool bound;
 	_Atomic uint64_t token;
@@ -88,6 +91,7 @@ struct hf_lease {
 	uint64_t renewals; /* (keeper) */
 	int64_t due_ms; /* (keeper) when to renew next */
 	hf_attempt *renewal; /* (keeper) under way; NULL: none */
+	char texts[];
 };
 
 /* ---- register.c ---- */
@@ -107,6 +111,14 @@ void hf_manager_log(hf_manager *m, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* HF_INVALID in a forked child. */
 hf_status hf_manager_check(hf_manager *m, const char *name, hf_error *error);
+/*
+ * What a record keeps of a fingerprint: enough to compare it, not to read it
+ * (the history is for everybody). Where neighbours read the lock their layout
+ * wants it as it is. Out: HF_VERIFIER_MAX bytes.
+ */
+#define HF_VERIFIER_MAX (HF_NAME_MAX + 1)
+void hf_manager_verifier(
+	const hf_manager *m, const char *name, const char *fingerprint, char *out);
 /* Fill the parts of a setup that come from the manager and its store. */
 hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask);
 /* The state known from before, moved out; and put back after an attempt. */
@@ -128,13 +140,19 @@ typedef struct hf_drive {
 	}
 
 /*
- * Carry out what the attempt wants until it is done, or, with `nowait`, until
- * it wants to wait (then HF_STEP_WAIT comes back).
+ * Carry out what the attempt wants, from `now` on, until it is done, or, with
+ * `nowait`, until it wants to wait (then HF_STEP_WAIT comes back).
  */
-hf_step hf_drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive, bool nowait);
-/* All of it: recall, drive, remember; the answer. */
-hf_status hf_drive_attempt(
-	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_error *error);
+/* Now, without waiting; false for -1. */
+bool hf_fd_readable(int fd);
+hf_step hf_drive_until(
+	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_now now, bool nowait);
+/*
+ * All of it: begin, recall, drive, remember; the answer. The attempt is to be
+ * freed by the caller in any case. `drive` may be NULL.
+ */
+hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *attempt,
+	const hf_drive *drive, hf_error *error);
 
 /* ---- lease.c ---- */
 

@@ -58,6 +58,8 @@ void hf_record_reset(hf_record *record)
 	record->closed_until_ms = 0;
 	record->closed_clock = "";
 	record->closed_gen = 0;
+	record->told_grants = 0;
+	record->told_waiters = 0;
 	record->event = blank_event;
 	record->grant_count = 0;
 	record->waiter_count = 0;
@@ -69,6 +71,14 @@ void hf_record_free(hf_record *record)
 	free(record->waiters);
 	free(record->text);
 	memset(record, 0, sizeof(*record));
+}
+
+void hf_record_exchange(hf_record *a, hf_record *b)
+{
+	hf_record old = *a;
+
+	*a = *b;
+	*b = old;
 }
 
 /* Room for one more of `size` bytes in *items; the doubled array, or NULL. */
@@ -183,7 +193,7 @@ static const hf_field waiter_fields[] = {
 
 static const hf_field event_fields[] = {
 	HF_FIELD("gen", HF_FIELD_U64, hf_record_event, gen),
-	{"kind", 4, HF_FIELD_NAMES, offsetof(hf_record_event, kind), event_names},
+	{" kind=", 6, HF_FIELD_NAMES, offsetof(hf_record_event, kind), event_names},
 	HF_FIELD("at", HF_FIELD_I64, hf_record_event, wall_ms),
 	HF_FIELD("id", HF_FIELD_TEXT, hf_record_event, id),
 	HF_FIELD("m", HF_FIELD_MODE, hf_record_event, mode),
@@ -198,11 +208,50 @@ static const hf_field lock_fields[] = {
 	HF_FIELD("name", HF_FIELD_TEXT, hf_record, name),
 	HF_FIELD("gen", HF_FIELD_U64, hf_record, gen),
 	HF_FIELD("token", HF_FIELD_U64, hf_record, counter),
+	HF_FIELD("held", HF_FIELD_U64, hf_record, told_grants),
+	HF_FIELD("wait", HF_FIELD_U64, hf_record, told_waiters),
 	HF_FIELD("closed", HF_FIELD_I64, hf_record, closed_ms),
 	HF_FIELD("until", HF_FIELD_I64, hf_record, closed_until_ms),
 	HF_FIELD("clk", HF_FIELD_TEXT, hf_record, closed_clock),
 	HF_FIELD("since", HF_FIELD_U64, hf_record, closed_gen),
 };
+
+/* ---- owning ---- */
+
+/* How many bytes the texts take; those that do not fit into cap have not moved. */
+static size_t move_texts(hf_record *r, char *to, size_t cap)
+{
+	size_t used =
+		hf_fields_move_texts(lock_fields, HF_ARRAY_LEN(lock_fields), r, to, cap, 0);
+	size_t i;
+
+	used = hf_fields_move_texts(
+		event_fields, HF_ARRAY_LEN(event_fields), &r->event, to, cap, used);
+	for (i = 0; i < r->grant_count; i++)
+		used = hf_fields_move_texts(
+			grant_fields, HF_ARRAY_LEN(grant_fields), &r->grants[i], to, cap, used);
+	for (i = 0; i < r->waiter_count; i++)
+		used = hf_fields_move_texts(waiter_fields, HF_ARRAY_LEN(waiter_fields),
+			&r->waiters[i], to, cap, used);
+	return used;
+}
+
+bool hf_record_own(hf_record *record)
+{
+	size_t size = move_texts(record, record->text, record->text_cap);
+	char *text;
+
+	if (size <= record->text_cap)
+		return true;
+	text = malloc(size);
+	if (!text)
+		return false;
+	move_texts(record, text, size);
+	free(record->text);
+	record->text = text;
+	record->text_cap = size;
+	return true;
+}
 
 /* ---- writing ---- */
 
@@ -224,10 +273,13 @@ void hf_event_encode(const hf_record_event *event, hf_buf *buf)
 
 void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf *buf)
 {
+	hf_record told = *record;
 	size_t i;
 
+	told.told_grants = record->grant_count;
+	told.told_waiters = record->waiter_count;
 	hf_buf_adds(buf, "holdfast 1\nlock");
-	hf_fields_put(buf, lock_fields, HF_ARRAY_LEN(lock_fields), record);
+	hf_fields_put(buf, lock_fields, HF_ARRAY_LEN(lock_fields), &told);
 	hf_buf_adds(buf, "\nevent");
 	if (event_line)
 		hf_buf_add(buf, event_line->data, event_line->len);
@@ -251,13 +303,36 @@ void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf 
 
 /* ---- reading ---- */
 
+static bool span_in_range(int64_t ms)
+{
+	return ms >= 0 && ms <= HF_RECORD_MS_MAX;
+}
+
+static bool time_in_range(int64_t ms)
+{
+	return ms >= -HF_RECORD_MS_MAX && ms <= HF_RECORD_MS_MAX;
+}
+
+/* Ids stand in lists and in what people read. */
+static bool good_id(const char *id)
+{
+	size_t n;
+
+	for (n = 0; id[n]; n++)
+		if (id[n] <= ' ' || id[n] >= 0x7f || id[n] == ',')
+			return false;
+	return n > 0 && n <= 64;
+}
+
 /* What a grant just read must keep to; its group is made explicit. */
 static bool check_grant(hf_grant *g)
 {
 	if (!g->group[0])
 		g->group = g->id;
-	return g->id[0] && strlen(g->id) <= 64 && strlen(g->group) <= 64 &&
-	       g->flags <= HF_GRANT_BOUND && g->ttl_ms >= 0 && g->lock_delay_ms >= 0;
+	return good_id(g->id) && (g->group == g->id || good_id(g->group)) &&
+	       g->flags <= HF_GRANT_BOUND && span_in_range(g->ttl_ms) &&
+	       span_in_range(g->lock_delay_ms) && time_in_range(g->deadline_ms) &&
+	       g->renewals <= HF_RECORD_COUNT_MAX;
 }
 
 static bool read_grant(char *line, hf_grant *g)
@@ -280,13 +355,52 @@ static bool read_event(char *line, hf_record_event *e)
 
 bool hf_event_decode(char *text, hf_record_event *event)
 {
-	return read_event(text, event);
+	return read_event(text, event) && event->gen > 0 && event->kind != HF_EV_NONE;
 }
 
 static bool read_lock(char *line, hf_record *r)
 {
 	return hf_fields_read(line, lock_fields, HF_ARRAY_LEN(lock_fields), r) && r->name[0] &&
-	       r->gen > 0 && r->closed_ms >= 0;
+	       r->gen > 0 && r->gen <= HF_RECORD_COUNT_MAX &&
+	       r->counter <= HF_RECORD_COUNT_MAX && span_in_range(r->closed_ms) &&
+	       time_in_range(r->closed_until_ms);
+}
+
+static size_t group_count(const hf_record *r)
+{
+	size_t n = 0;
+	size_t i;
+	size_t j;
+
+	for (i = 0; i < r->grant_count; i++) {
+		for (j = 0; j < i && strcmp(r->grants[j].group, r->grants[i].group) != 0; j++)
+			;
+		n += j == i;
+	}
+	return n;
+}
+
+/* The invariants of the rules, which assert them: no damage may get so far. */
+static bool check_holders(const hf_record *r)
+{
+	const hf_grant *first = r->grants;
+	bool one_group = true;
+	bool exclusive = false;
+	size_t i;
+
+	for (i = 0; i < r->grant_count; i++) {
+		const hf_grant *g = &r->grants[i];
+
+		if (!g->token || g->token > r->counter || g->gen > r->gen ||
+			g->limit != first->limit)
+			return false;
+		exclusive = exclusive || g->mode == HF_EXCLUSIVE;
+		one_group = one_group && !strcmp(g->group, first->group);
+	}
+	if (exclusive)
+		return one_group;
+	return !r->grant_count || !first->limit || r->grant_count <= first->limit ||
+	       group_count(r) <= first->limit;
 }
 
 /* One line without its newline; `end_out` is set by the last. */
@@ -358,6 +472,15 @@ static hf_status read_lines(hf_record *r, size_t len, hf_error *error)
 	if (p != text_end || !r->name[0])
 		return hf_fail(error, HF_CORRUPT, "decode", 0, "the record is damaged: %s",
 			r->name[0] ? "bytes follow its end line" : "it has no lock line");
+	if (r->told_grants != r->grant_count || r->told_waiters != r->waiter_count)
+		return hf_fail(error, HF_CORRUPT, "decode", 0,
+			"the record is damaged: it tells of %llu holders and %llu waiters and "
+			"has %zu and %zu",
+			(unsigned long long)r->told_grants, (unsigned long long)r->told_waiters,
+			r->grant_count, r->waiter_count);
+	if (!check_holders(r))
+		return hf_fail(error, HF_CORRUPT, "decode", 0,
+			"the record is damaged: its holders cannot hold together");
 	return HF_OK;
 }
 
@@ -391,11 +514,22 @@ hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
 
 /* ---- for people ---- */
 
+/* One line stays one, whatever stands in the record that it comes from. */
+static void add_plain(hf_buf *buf, const char *text)
+{
+	size_t at = buf->len;
+
+	hf_buf_adds(buf, text);
+	for (; at < buf->len; at++)
+		if ((unsigned char)buf->data[at] < ' ' || buf->data[at] == 0x7f)
+			buf->data[at] = '?';
+}
+
 void hf_event_describe(const hf_record_event *event, const char *name, hf_buf *buf)
 {
 	hf_buf_adds(buf, hf_event_kind_name(event->kind));
 	hf_buf_addc(buf, ' ');
-	hf_buf_adds(buf, name);
+	add_plain(buf, name);
 	if (event->token) {
 		hf_buf_adds(buf, ", token ");
 		hf_buf_add_u64(buf, event->token);
@@ -404,7 +538,7 @@ void hf_event_describe(const hf_record_event *event, const char *name, hf_buf *b
 		hf_buf_adds(buf, ", shared");
 	if (event->owner[0]) {
 		hf_buf_adds(buf, ", ");
-		hf_buf_adds(buf, event->owner);
+		add_plain(buf, event->owner);
 	}
 	if (event->pid) {
 		hf_buf_adds(buf, " pid ");
@@ -412,7 +546,7 @@ void hf_event_describe(const hf_record_event *event, const char *name, hf_buf *b
 	}
 	if (event->ended[0]) {
 		hf_buf_adds(buf, " (ended ");
-		hf_buf_adds(buf, event->ended);
+		add_plain(buf, event->ended);
 		hf_buf_addc(buf, ')');
 	}
 }

@@ -4,7 +4,7 @@
  * The text is UTF-8 lines, so that `git log` and an editor show it:
  *
  *	holdfast 1
- *	lock name=deploy gen=7 token=3
+ *	lock name=deploy gen=7 token=3 held=1 wait=1
  *	event gen=7 kind=acquire at=1700000000000 id=... owner=alice@web1 ...
  *	grant id=... m=x tok=3 ttl=30000 ...
  *	wait id=... arr=8 ...
@@ -12,8 +12,10 @@
  *
  * Values are percent-escaped (blank, '%', control characters); a field with
  * its default value is left out. A reader is strict: a first line of another
- * version, an unknown line or field, a missing `end`, a number out of range
- * each make the whole record HF_CORRUPT (R9), never "free".
+ * version, an unknown line or field, a missing `end`, a number out of range,
+ * another number of grant and wait lines than `held` and `wait` say, holders
+ * that the rules would never let in together: each makes the whole record
+ * HF_CORRUPT (R9), never "free".
  *
  * A free lock is a record without grants: it keeps the counter of tokens, so
  * a token is greater than every earlier one of its name. `gen` grows with
@@ -26,6 +28,10 @@
 #include "base/process.h"
 
 #define HF_RECORD_VERSION 1
+
+/* What is read is within these, so that sums of two do not overflow. */
+#define HF_RECORD_COUNT_MAX ((uint64_t)1 << 62) /* generations, tokens */
+#define HF_RECORD_MS_MAX ((int64_t)1 << 60) /* times and spans */
 
 /* Bits of hf_grant.flags. */
 enum {
@@ -124,6 +130,8 @@ typedef struct hf_record {
 	const char *closed_clock;
 	uint64_t closed_gen;
 	hf_record_event event;
+	uint64_t told_grants; /* of the text: what its lock line says */
+	uint64_t told_waiters;
 	size_t grant_count;
 	hf_grant *grants;
 	size_t waiter_count;
@@ -141,6 +149,7 @@ void hf_record_init(hf_record *record);
 void hf_record_free(hf_record *record);
 /* Back to empty, keeping memory. */
 void hf_record_reset(hf_record *record);
+void hf_record_exchange(hf_record *a, hf_record *b);
 
 /* Append a zeroed entry with all strings ""; NULL when out of memory. */
 hf_grant *hf_record_add_grant(hf_record *record);
@@ -153,6 +162,13 @@ hf_grant hf_grant_blank(void);
  * False: out of memory.
  */
 bool hf_record_copy(hf_record *to, const hf_record *from);
+
+/*
+ * Make all strings the record's own, so that it outlives what they were
+ * borrowed from; none of them may stand in record->text. False: out of memory;
+ * they may be used as long as before.
+ */
+bool hf_record_own(hf_record *record);
 
 /*
  * Read a record's text. `expect_name` (NULL: any) must be the name in it: two

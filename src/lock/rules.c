@@ -560,6 +560,27 @@ static hf_verdict release(decision *d)
 	return commit(d, HF_OK, &gone, from);
 }
 
+/*
+ * It lasts its ttl from now on, and not for less than it would have without:
+ * what time it is at the store may be known better for the last renewal than
+ * for this one.
+ */
+static void prolong(decision *d, hf_grant *g)
+{
+	int64_t deadline_ms;
+
+	if (d->req->ttl_ms && d->req->ttl_ms != g->ttl_ms) {
+		d->kind = HF_EV_EXTEND;
+		if (d->req->ttl_ms < g->ttl_ms)
+			g->deadline_ms = 0; /* that is what was asked for */
+		g->ttl_ms = d->req->ttl_ms;
+	}
+	deadline_ms = d->e->now_ms + g->ttl_ms;
+	if (!clock_shared(g->clock, d->e) || g->deadline_ms < deadline_ms)
+		g->deadline_ms = deadline_ms;
+	g->clock = d->e->clock;
+}
+
 static hf_verdict renew(decision *d)
 {
 	hf_record *n = d->next;
@@ -580,12 +601,7 @@ static hf_verdict renew(decision *d)
 		changed = true;
 		g->renewals = d->req->renewals ? d->req->renewals : g->renewals + 1;
 		g->gen = next_gen(d);
-		if (d->req->ttl_ms && d->req->ttl_ms != g->ttl_ms) {
-			g->ttl_ms = d->req->ttl_ms;
-			d->kind = HF_EV_EXTEND;
-		}
-		g->clock = d->e->clock;
-		g->deadline_ms = d->e->now_ms + g->ttl_ms;
+		prolong(d, g);
 	}
 	if (!first)
 		return not_there(d);

@@ -4,6 +4,7 @@
 
 #include <holdfast/store.h>
 
+extern const hf_store_ops hf_store_file;
 extern const hf_store_ops hf_store_memory;
 
 #endif

@@ -1,12 +1,22 @@
 /*
- * `memory:` - a map in the process, for threads of one program and for tests.
+ * memory: locks between the threads of one process.
  *
- * Each "memory:" is a space of its own; "memory:NAME" is shared by all that
- * name it while one of them is open. Everything stands under the space's mutex.
- * The etag is a number that the space gives to each state once.
+ * A space is a hash map under one mutex. "memory:" opens a space of its own,
+ * which ends with its manager; "memory:NAME" is one space for all who name it,
+ * and lasts as long as the process: were it to end with its last manager, the
+ * next one would see tokens go back.
+ *
+ * An etag is the number of the change in the space that made the state, so
+ * none comes back (R2). That of an absent key is the number of the last
+ * forgetting in the space: whatever absent key was there before it compares
+ * unequal after it.
+ *
+ * Nothing here survives the process, and nothing is shared with a forked child:
+ * it has a copy, which it must not use.
  */
-#include "base/base.h"
 #include "builtin.h"
+
+#include "base/process.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,562 +26,584 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BUCKETS_MIN 64
+#define FIRST_BUCKETS 64
 
-struct event_line {
+struct line {
 	char *text;
+	size_t cap;
 };
 
-/* One name. Absent again after forget: then the entry is gone. */
+/* A ring: the newest is at (first + count - 1) % cap. */
+struct history {
+	struct line *lines;
+	size_t cap;
+	size_t first;
+	size_t count;
+};
+
 struct entry {
 	struct entry *next;
-	char *name;
+	uint64_t hash;
+	uint64_t change; /* that made this state */
 	char *data;
 	size_t len;
 	size_t cap;
-	uint64_t state; /* what the etag says */
-	struct event_line *events; /* a ring, oldest at `first` */
-	size_t event_first;
-	size_t event_count;
-	size_t event_cap;
+	struct history history;
+	char name[];
 };
 
-/* A watcher with a descriptor to poll besides: it cannot use the condition. */
-struct listener {
-	struct listener *next;
-	int fd;
-};
-
-struct space {
-	struct space *next;
-	char *name; /* "": private */
-	unsigned users;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	unsigned watchers; /* waiting on `changed` */
-	struct listener *listeners;
-	uint64_t last_state;
-	uint64_t floor;
-	size_t entry_count;
-	size_t bucket_count;
-	struct entry **buckets;
-	char identity[64 + HF_NAME_MAX];
+/* One who watches; on its stack, listed while it sleeps. */
+struct watcher {
+	struct watcher *next;
+	const char *name;
+	pthread_cond_t *wake; /* or */
+	int event_fd;
+	bool rung;
 };
 
 struct hf_store {
-	struct space *space;
+	hf_store *next; /* of the named ones */
+	bool named;
+	pthread_mutex_t mutex;
+	uint64_t changes;
+	uint64_t last_forgotten; /* the change that it was */
+	uint64_t floor;
+	struct entry **buckets;
+	size_t bucket_count; /* a power of two */
+	size_t entry_count;
+	struct watcher *watchers;
+	char identity[];
 };
 
-static struct {
-	pthread_mutex_t mutex;
-	struct space *named;
-} spaces = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+static pthread_mutex_t spaces_mutex = PTHREAD_MUTEX_INITIALIZER;
+static hf_store *named_spaces;
+static uint64_t unnamed_spaces;
+static unsigned spaces_generation; /* of forks */
 
-/* ---- spaces ---- */
-
-static struct space *new_space(const char *name)
+/* What a forked child has copied is its parent's: it begins with nothing. */
+static void leave_parents_spaces(void)
 {
-	struct space *s = calloc(1, sizeof(*s));
-	pthread_condattr_t attr;
+	unsigned generation = hf_fork_generation();
 
-	if (!s)
-		return NULL;
-	s->name = strdup(name);
-	s->bucket_count = BUCKETS_MIN;
-	s->buckets = calloc(s->bucket_count, sizeof(*s->buckets));
-	if (!s->name || !s->buckets) {
-		free(s->name);
-		free(s->buckets);
-		free(s);
-		return NULL;
-	}
-	pthread_mutex_init(&s->mutex, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&s->changed, &attr);
-	pthread_condattr_destroy(&attr);
-	hf_copy(s->identity, sizeof(s->identity), "memory:");
-	hf_copy(s->identity + 7, sizeof(s->identity) - 7, name);
-	s->users = 1;
-	return s;
+	if (spaces_generation == generation)
+		return;
+	pthread_mutex_init(&spaces_mutex, NULL); /* perhaps locked at the fork */
+	named_spaces = NULL;
+	spaces_generation = generation;
 }
 
-static void free_entry(struct entry *e)
+/* ---- history ---- */
+
+static void history_free(struct history *h)
 {
 	size_t i;
 
-	for (i = 0; i < e->event_count; i++)
-		free(e->events[(e->event_first + i) % e->event_cap].text);
-	free(e->events);
-	free(e->name);
+	for (i = 0; i < h->cap; i++)
+		free(h->lines[i].text);
+	free(h->lines);
+	*h = (struct history){.lines = NULL};
+}
+
+static struct line *history_at(const struct history *h, size_t i)
+{
+	return &h->lines[(h->first + i) % h->cap];
+}
+
+static bool history_make_room(struct history *h)
+{
+	size_t cap = h->cap ? h->cap * 2 : 8;
+	struct line *lines = calloc(cap, sizeof(*lines));
+	size_t i;
+
+	if (!lines)
+		return false;
+	for (i = 0; i < h->cap; i++)
+		lines[i] = *history_at(h, i);
+	free(h->lines);
+	h->lines = lines;
+	h->cap = cap;
+	h->first = 0;
+	return true;
+}
+
+/*
+ * Get the place of the next line ready, so that adding it cannot fail. With
+ * a limit the oldest line's memory is used again.
+ */
+static bool history_prepare(struct history *h, size_t limit, size_t text_size)
+{
+	struct line *line;
+
+	while (limit && h->count >= limit) {
+		h->first = (h->first + 1) % h->cap;
+		h->count--;
+	}
+	if (h->count == h->cap && !history_make_room(h))
+		return false;
+	line = history_at(h, h->count);
+	if (line->cap < text_size) {
+		char *text = realloc(line->text, text_size + 32);
+
+		if (!text)
+			return false;
+		line->text = text;
+		line->cap = text_size + 32;
+	}
+	return true;
+}
+
+/* ---- the map ---- */
+
+static struct entry **find(hf_store *space, const char *name, uint64_t hash)
+{
+	struct entry **at = &space->buckets[hash & (space->bucket_count - 1)];
+
+	while (*at && ((*at)->hash != hash || strcmp((*at)->name, name) != 0))
+		at = &(*at)->next;
+	return at;
+}
+
+static void grow_map(hf_store *space)
+{
+	size_t count = space->bucket_count * 2;
+	struct entry **buckets = calloc(count, sizeof(struct entry *));
+	size_t i;
+
+	if (!buckets)
+		return; /* it only gets slower */
+	for (i = 0; i < space->bucket_count; i++) {
+		struct entry *e = space->buckets[i];
+
+		while (e) {
+			struct entry *next = e->next;
+
+			e->next = buckets[e->hash & (count - 1)];
+			buckets[e->hash & (count - 1)] = e;
+			e = next;
+		}
+	}
+	free(space->buckets);
+	space->buckets = buckets;
+	space->bucket_count = count;
+}
+
+/* A new entry, not in the map yet. */
+static struct entry *new_entry(const char *name, uint64_t hash)
+{
+	size_t n = strlen(name) + 1;
+	struct entry *e = calloc(1, sizeof(*e) + n);
+
+	if (!e)
+		return NULL;
+	e->hash = hash;
+	memcpy(e->name, name, n);
+	return e;
+}
+
+static void entry_free(struct entry *e)
+{
+	history_free(&e->history);
 	free(e->data);
 	free(e);
 }
 
-static void free_space(struct space *s)
+static bool entry_make_room(struct entry *e, size_t len)
 {
-	size_t i;
+	char *data;
 
-	for (i = 0; i < s->bucket_count; i++) {
-		while (s->buckets[i]) {
-			struct entry *e = s->buckets[i];
-
-			s->buckets[i] = e->next;
-			free_entry(e);
-		}
-	}
-	pthread_mutex_destroy(&s->mutex);
-	pthread_cond_destroy(&s->changed);
-	free(s->buckets);
-	free(s->name);
-	free(s);
+	if (e->cap >= len)
+		return true;
+	data = realloc(e->data, len + len / 2);
+	if (!data)
+		return false;
+	e->data = data;
+	e->cap = len + len / 2;
+	return true;
 }
 
-static struct space *join_space(const char *name)
-{
-	struct space *s;
+/* ---- open and close ---- */
 
-	if (!name[0])
-		return new_space(name);
-	pthread_mutex_lock(&spaces.mutex);
-	for (s = spaces.named; s && strcmp(s->name, name) != 0; s = s->next)
-		;
-	if (s) {
-		s->users++;
-	} else {
-		s = new_space(name);
-		if (s) {
-			s->next = spaces.named;
-			spaces.named = s;
-		}
+static hf_store *new_space(const char *identity)
+{
+	hf_store *space = calloc(1, sizeof(*space) + strlen(identity) + 1);
+
+	if (!space)
+		return NULL;
+	space->buckets = calloc(FIRST_BUCKETS, sizeof(struct entry *));
+	if (!space->buckets) {
+		free(space);
+		return NULL;
 	}
-	pthread_mutex_unlock(&spaces.mutex);
-	return s;
+	space->bucket_count = FIRST_BUCKETS;
+	memcpy(space->identity, identity, strlen(identity) + 1);
+	pthread_mutex_init(&space->mutex, NULL);
+	return space;
 }
 
 static hf_status memory_open(
 	const hf_url *url, const hf_store_env *env, hf_store **store_out, hf_error *error)
 {
-	hf_store *store = malloc(sizeof(*store));
+	hf_buf identity = HF_BUF_INIT;
+	hf_store *space = NULL;
 
 	(void)env;
 	*store_out = NULL;
-	if (strlen(url->path) > HF_NAME_MAX) {
-		free(store);
-		return hf_fail(error, HF_INVALID, "open", 0,
-			"memory: the space's name is longer than %d bytes", HF_NAME_MAX);
+	leave_parents_spaces();
+	pthread_mutex_lock(&spaces_mutex);
+	if (url->path[0])
+		hf_buf_addf(&identity, "memory:%s", url->path);
+	else
+		hf_buf_addf(&identity, "memory:#%llu", (unsigned long long)++unnamed_spaces);
+	if (!identity.failed && url->path[0]) {
+		space = named_spaces;
+		while (space && strcmp(space->identity, identity.data) != 0)
+			space = space->next;
 	}
-	if (store)
-		store->space = join_space(url->path);
-	if (!store || !store->space) {
-		free(store);
-		return hf_fail_memory(error, "open");
+	if (!identity.failed && !space) {
+		space = new_space(identity.data);
+		if (space && url->path[0]) {
+			space->named = true;
+			space->next = named_spaces;
+			named_spaces = space;
+		}
 	}
-	*store_out = store;
-	return HF_OK;
+	pthread_mutex_unlock(&spaces_mutex);
+	hf_buf_free(&identity);
+	*store_out = space;
+	return space ? HF_OK : hf_fail_memory(error, "open");
 }
 
-static void memory_close(hf_store *store)
+static void memory_close(hf_store *space)
 {
-	struct space *s = store->space;
-	struct space **at;
-	bool last;
+	size_t i;
 
-	pthread_mutex_lock(&spaces.mutex);
-	last = --s->users == 0;
-	if (last) {
-		for (at = &spaces.named; *at && *at != s; at = &(*at)->next)
-			;
-		if (*at)
-			*at = s->next;
+	if (space->named)
+		return;
+	for (i = 0; i < space->bucket_count; i++) {
+		while (space->buckets[i]) {
+			struct entry *e = space->buckets[i];
+
+			space->buckets[i] = e->next;
+			entry_free(e);
+		}
 	}
-	pthread_mutex_unlock(&spaces.mutex);
-	if (last)
-		free_space(s);
-	free(store);
+	pthread_mutex_destroy(&space->mutex);
+	free(space->buckets);
+	free(space);
 }
 
-static unsigned memory_capabilities(const hf_store *store)
+static unsigned memory_capabilities(const hf_store *space)
 {
-	(void)store;
+	(void)space;
 	return HF_CAP_CLOCK | HF_CAP_WATCH | HF_CAP_HISTORY | HF_CAP_FORGET |
 	       HF_CAP_HOST_LOCAL | HF_CAP_AMEND;
 }
 
-static const char *memory_identity(const hf_store *store)
+static const char *memory_identity(const hf_store *space)
 {
-	return store->space->identity;
+	return space->identity;
 }
 
-/* ---- entries ---- */
+/* ---- the register ---- */
 
-static size_t bucket_of(const struct space *s, const char *name)
+static hf_etag etag_of(const hf_store *space, const struct entry *e)
 {
-	return hf_hash(HF_HASH_INIT, name, strlen(name)) & (s->bucket_count - 1);
-}
+	uint64_t change = e ? e->change : space->last_forgotten;
+	hf_etag etag = {.len = 9};
 
-static struct entry **find(struct space *s, const char *name)
-{
-	struct entry **at = &s->buckets[bucket_of(s, name)];
-
-	while (*at && strcmp((*at)->name, name) != 0)
-		at = &(*at)->next;
-	return at;
-}
-
-/* Twice the buckets; if there is no memory the chains just stay long. */
-static void grow(struct space *s)
-{
-	size_t old_count = s->bucket_count;
-	struct entry **old = s->buckets;
-	struct entry **buckets = calloc(old_count * 2, sizeof(*buckets));
-	size_t i;
-
-	if (!buckets)
-		return;
-	s->buckets = buckets;
-	s->bucket_count = old_count * 2;
-	for (i = 0; i < old_count; i++) {
-		while (old[i]) {
-			struct entry *e = old[i];
-			size_t b = bucket_of(s, e->name);
-
-			old[i] = e->next;
-			e->next = buckets[b];
-			buckets[b] = e;
-		}
-	}
-	free(old);
-}
-
-static hf_etag etag_of(uint64_t state)
-{
-	hf_etag etag = {.len = sizeof(state)};
-
-	memcpy(etag.bytes, &state, sizeof(state));
+	memcpy(etag.bytes, &change, sizeof(change));
+	etag.bytes[8] = e ? 'p' : 'a';
 	return etag;
 }
 
-/*
- * An absent name has the state "floor": no name was ever in a state of that
- * number, because states are counted up and the floor takes the next one.
- */
-static uint64_t state_of(const struct space *s, const struct entry *e)
+static hf_status fill_nolock(
+	const hf_store *space, const struct entry *e, hf_snapshot *snapshot, hf_error *error)
 {
-	return e ? e->state : (s->floor << 1 | 1);
-}
-
-static hf_status fill(struct space *s, const struct entry *e, hf_snapshot *out, hf_error *error)
-{
-	out->etag = etag_of(state_of(s, e));
-	out->floor = e ? 0 : s->floor;
-	out->now_ms = hf_boot_ms();
+	snapshot->etag = etag_of(space, e);
+	snapshot->floor = space->floor;
+	snapshot->now_ms = hf_boot_ms();
 	if (!e)
 		return HF_OK;
-	out->data = malloc(e->len + 1);
-	if (!out->data)
+	snapshot->data = malloc(e->len + 1);
+	if (!snapshot->data)
 		return hf_fail_memory(error, "read");
-	memcpy(out->data, e->data, e->len);
-	out->data[e->len] = '\0';
-	out->len = e->len;
+	memcpy(snapshot->data, e->data, e->len);
+	snapshot->data[e->len] = '\0';
+	snapshot->len = e->len;
 	return HF_OK;
+}
+
+static uint64_t hash_of(const char *name)
+{
+	uint64_t hash = hf_hash(HF_HASH_INIT, name, strlen(name));
+
+	return hash ^ hash >> 32;
 }
 
 static hf_status memory_read(
-	hf_store *store, const char *name, hf_snapshot *snapshot, hf_error *error)
+	hf_store *space, const char *name, hf_snapshot *snapshot, hf_error *error)
 {
-	struct space *s = store->space;
+	uint64_t hash = hash_of(name);
 	hf_status st;
 
-	pthread_mutex_lock(&s->mutex);
-	st = fill(s, *find(s, name), snapshot, error);
-	pthread_mutex_unlock(&s->mutex);
+	pthread_mutex_lock(&space->mutex);
+	st = fill_nolock(space, *find(space, name, hash), snapshot, error);
+	pthread_mutex_unlock(&space->mutex);
 	return st;
 }
 
-/* Room for one more event; drops the oldest beyond the limit. */
-static bool add_event(struct entry *e, const char *line, size_t limit)
+static void ring_nolock(hf_store *space, const char *name)
 {
-	char *text = strdup(line);
+	static const uint64_t one = 1;
+	struct watcher *w;
 
-	if (!text)
-		return false;
-	while (limit && e->event_count >= limit) {
-		free(e->events[e->event_first].text);
-		e->event_first = (e->event_first + 1) % e->event_cap;
-		e->event_count--;
+	for (w = space->watchers; w; w = w->next) {
+		if (w->rung || strcmp(w->name, name) != 0)
+			continue;
+		w->rung = true;
+		if (w->wake)
+			pthread_cond_signal(w->wake);
+		else if (write(w->event_fd, &one, sizeof(one)) < 0)
+			w->rung = false; /* only EINTR: the next change rings again */
 	}
-	if (e->event_count == e->event_cap) {
-		size_t cap = e->event_cap ? e->event_cap * 2 : 16;
-		struct event_line *events = malloc(cap * sizeof(*events));
-		size_t i;
-
-		if (!events) {
-			free(text);
-			return false;
-		}
-		for (i = 0; i < e->event_count; i++)
-			events[i] = e->events[(e->event_first + i) % e->event_cap];
-		free(e->events);
-		e->events = events;
-		e->event_cap = cap;
-		e->event_first = 0;
-	}
-	e->events[(e->event_first + e->event_count++) % e->event_cap].text = text;
-	return true;
 }
 
-static void tell_watchers(struct space *s)
+/* Everything that can fail comes first; then the state changes as a whole. */
+static hf_status change_nolock(hf_store *space, struct entry **at, const char *name,
+	uint64_t hash, const hf_change *change, hf_error *error)
 {
-	struct listener *l;
-	uint64_t one = 1;
+	const char *line = change->event ? change->event->line : NULL;
+	size_t line_size = line ? strlen(line) + 1 : 0;
+	struct entry *e = *at ? *at : new_entry(name, hash);
 
-	if (s->watchers)
-		pthread_cond_broadcast(&s->changed);
-	for (l = s->listeners; l; l = l->next)
-		(void)!write(l->fd, &one, sizeof(one));
-}
-
-/* The entry of `name`, made if it is missing; NULL: no memory. */
-static struct entry *need_entry(struct space *s, const char *name)
-{
-	struct entry **at = find(s, name);
-	struct entry *e = *at;
-
-	if (e)
-		return e;
-	e = calloc(1, sizeof(*e));
-	if (e)
-		e->name = strdup(name);
-	if (!e || !e->name) {
-		free(e);
-		return NULL;
-	}
-	*at = e;
-	if (++s->entry_count > s->bucket_count)
-		grow(s);
-	return e;
-}
-
-static hf_status write_entry(struct space *s, const char *name, const hf_change *change,
-	hf_snapshot *snapshot_out, hf_error *error)
-{
-	struct entry *e = need_entry(s, name);
-
-	if (e && e->cap < change->len) {
-		size_t cap = change->len * 2;
-		char *data = realloc(e->data, cap);
-
-		if (!data)
-			return hf_fail_memory(error, "swap");
-		e->data = data;
-		e->cap = cap;
-	}
-	if (!e || (change->event && !add_event(e, change->event->line, change->history_limit)))
+	if (!e || !entry_make_room(e, change->len) ||
+		(line && !history_prepare(&e->history, change->history_limit, line_size))) {
+		if (e && !*at)
+			entry_free(e);
 		return hf_fail_memory(error, "swap");
+	}
 	memcpy(e->data, change->data, change->len);
 	e->len = change->len;
-	e->state = ++s->last_state << 1;
-	snapshot_out->etag = etag_of(e->state);
-	snapshot_out->now_ms = hf_boot_ms();
-	tell_watchers(s);
+	e->change = ++space->changes;
+	if (line) {
+		memcpy(history_at(&e->history, e->history.count)->text, line, line_size);
+		e->history.count++;
+	}
+	if (!*at) {
+		*at = e;
+		if (++space->entry_count > space->bucket_count)
+			grow_map(space);
+	}
+	ring_nolock(space, name);
 	return HF_OK;
 }
 
-static hf_status memory_swap(hf_store *store, const char *name, const hf_etag *expected,
+static hf_status memory_swap(hf_store *space, const char *name, const hf_etag *expected,
 	const hf_change *change, hf_snapshot *snapshot_out, hf_error *error)
 {
-	struct space *s = store->space;
-	struct entry *e;
-	hf_etag now;
+	uint64_t hash = hash_of(name);
+	struct entry **at;
+	hf_etag present;
 	hf_status st;
 
-	pthread_mutex_lock(&s->mutex);
-	e = *find(s, name);
-	now = etag_of(state_of(s, e));
-	if (expected && !hf_etag_equal(&now, expected)) {
-		st = fill(s, e, snapshot_out, error);
-		if (!st)
-			st = HF_CHANGED;
+	pthread_mutex_lock(&space->mutex);
+	at = find(space, name, hash);
+	present = etag_of(space, *at);
+	if (expected && hf_etag_equal(expected, &present)) {
+		st = change_nolock(space, at, name, hash, change, error);
+		if (!st) {
+			snapshot_out->etag = present;
+			snapshot_out->etag.bytes[8] = 'p';
+			memcpy(snapshot_out->etag.bytes, &space->changes,
+				sizeof(space->changes));
+			snapshot_out->floor = space->floor;
+			snapshot_out->now_ms = hf_boot_ms();
+		}
 	} else {
-		st = write_entry(s, name, change, snapshot_out, error);
+		st = fill_nolock(space, *at, snapshot_out, error);
+		if (!st)
+			st = hf_fail(error, HF_CHANGED, "swap", 0,
+				"the lock has changed since it was read");
 	}
-	pthread_mutex_unlock(&s->mutex);
+	pthread_mutex_unlock(&space->mutex);
 	return st;
 }
 
-static hf_status memory_forget(hf_store *store, const char *name, const hf_etag *expected,
+static hf_status memory_forget(hf_store *space, const char *name, const hf_etag *expected,
 	uint64_t floor, hf_error *error)
 {
-	struct space *s = store->space;
 	struct entry **at;
 	struct entry *e;
-	hf_etag now;
+	hf_etag present;
 	hf_status st = HF_OK;
 
-	pthread_mutex_lock(&s->mutex);
-	at = find(s, name);
+	pthread_mutex_lock(&space->mutex);
+	at = find(space, name, hash_of(name));
 	e = *at;
-	now = etag_of(state_of(s, e));
-	if (!e || !hf_etag_equal(&now, expected)) {
-		st = hf_fail(error, HF_CHANGED, "forget", 0, "lock '%s' is in use again", name);
+	present = etag_of(space, e);
+	if (!e || !hf_etag_equal(expected, &present)) {
+		st = hf_fail(error, HF_CHANGED, "forget", 0,
+			"the lock has changed since it was read");
 	} else {
 		*at = e->next;
-		s->entry_count--;
-		/* Above every earlier floor too: "absent" is a new state each time. */
-		s->floor = floor > s->floor ? floor : s->floor + 1;
-		free_entry(e);
-		tell_watchers(s);
+		space->entry_count--;
+		space->last_forgotten = ++space->changes;
+		if (space->floor < floor)
+			space->floor = floor;
+		ring_nolock(space, name);
+		entry_free(e);
 	}
-	pthread_mutex_unlock(&s->mutex);
+	pthread_mutex_unlock(&space->mutex);
 	return st;
 }
 
-static hf_status memory_list(hf_store *store, hf_store_name_fn fn, void *arg, hf_error *error)
+/* ---- looking through ---- */
+
+/* Names are copied first: `fn` may use the store. */
+static hf_status memory_list(hf_store *space, hf_store_name_fn fn, void *arg, hf_error *error)
 {
-	struct space *s = store->space;
 	hf_buf names = HF_BUF_INIT;
+	const struct entry *e;
 	hf_status st = HF_OK;
-	const char *p;
 	size_t i;
 
-	/* Collected first: fn may use the store. */
-	pthread_mutex_lock(&s->mutex);
-	for (i = 0; i < s->bucket_count; i++) {
-		struct entry *e;
-
-		for (e = s->buckets[i]; e; e = e->next)
+	pthread_mutex_lock(&space->mutex);
+	for (i = 0; i < space->bucket_count; i++)
+		for (e = space->buckets[i]; e; e = e->next)
 			hf_buf_add(&names, e->name, strlen(e->name) + 1);
-	}
-	pthread_mutex_unlock(&s->mutex);
+	pthread_mutex_unlock(&space->mutex);
 	if (names.failed)
 		st = hf_fail_memory(error, "list");
-	for (p = names.data; !st && p && p < names.data + names.len; p += strlen(p) + 1)
-		if (fn(arg, p))
+	for (i = 0; !st && i < names.len; i += strlen(names.data + i) + 1)
+		if (fn(arg, names.data + i))
 			break;
 	hf_buf_free(&names);
 	return st;
 }
 
-/* ---- watch ---- */
-
-static void listen_until(struct space *s, struct listener *l, int cancel_fd, int64_t ms)
-{
-	struct pollfd fds[2] = {
-		{.fd = l->fd, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
-
-	l->next = s->listeners;
-	s->listeners = l;
-	pthread_mutex_unlock(&s->mutex);
-	(void)poll(fds, 2, (int)ms);
-	pthread_mutex_lock(&s->mutex);
-}
-
-static void forget_listener(struct space *s, const struct listener *l)
-{
-	struct listener **at = &s->listeners;
-
-	while (*at && *at != l)
-		at = &(*at)->next;
-	if (*at)
-		*at = l->next;
-}
-
-static struct timespec after_ms(int64_t ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += ms % 1000 * 1000000;
-	if (t.tv_nsec >= 1000000000) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000;
-	}
-	return t;
-}
-
-static hf_status memory_watch(hf_store *store, const char *name, const hf_etag *seen,
-	int64_t timeout_ms, int cancel_fd, hf_error *error)
-{
-	struct space *s = store->space;
-	struct timespec until = after_ms(timeout_ms);
-	struct listener l = {.fd = -1};
-	bool woken = false;
-
-	if (cancel_fd >= 0) {
-		l.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (l.fd < 0)
-			return hf_fail_errno(
-				error, HF_SYSTEM, "watch", errno, "cannot make a descriptor");
-	}
-	pthread_mutex_lock(&s->mutex);
-	while (!woken) {
-		hf_etag now = etag_of(state_of(s, *find(s, name)));
-
-		if (!hf_etag_equal(&now, seen))
-			break;
-		if (l.fd >= 0) {
-			/* Waking early is allowed (R7): once is enough. */
-			listen_until(s, &l, cancel_fd, timeout_ms);
-			forget_listener(s, &l);
-			woken = true;
-		} else {
-			s->watchers++;
-			woken = pthread_cond_timedwait(&s->changed, &s->mutex, &until) != 0;
-			s->watchers--;
-		}
-	}
-	pthread_mutex_unlock(&s->mutex);
-	if (l.fd >= 0)
-		close(l.fd);
-	return HF_OK;
-}
-
-/* ---- history ---- */
-
-static hf_status memory_history(hf_store *store, const char *name, size_t limit,
+static hf_status memory_history(hf_store *space, const char *name, size_t limit,
 	hf_store_line_fn fn, void *arg, hf_error *error)
 {
-	struct space *s = store->space;
 	hf_buf lines = HF_BUF_INIT;
+	const struct entry *e;
 	hf_status st = HF_OK;
-	struct entry *e;
-	const char *p;
 	size_t i;
 
-	pthread_mutex_lock(&s->mutex);
-	e = *find(s, name);
-	for (i = e ? e->event_count : 0; i > 0 && (!limit || e->event_count - i < limit); i--) {
-		const char *text = e->events[(e->event_first + i - 1) % e->event_cap].text;
+	pthread_mutex_lock(&space->mutex);
+	e = *find(space, name, hash_of(name));
+	for (i = e ? e->history.count : 0; i > 0; i--) {
+		const char *text = history_at(&e->history, i - 1)->text;
 
+		if (limit && e->history.count - i == limit)
+			break;
 		hf_buf_add(&lines, text, strlen(text) + 1);
 	}
-	pthread_mutex_unlock(&s->mutex);
+	pthread_mutex_unlock(&space->mutex);
 	if (lines.failed)
 		st = hf_fail_memory(error, "history");
-	for (p = lines.data; !st && p && p < lines.data + lines.len; p += strlen(p) + 1)
-		if (fn(arg, p))
+	for (i = 0; !st && i < lines.len; i += strlen(lines.data + i) + 1)
+		if (fn(arg, lines.data + i))
 			break;
 	hf_buf_free(&lines);
 	return st;
 }
 
-static hf_status memory_prune(hf_store *store, const char *name, size_t keep, hf_error *error)
+static hf_status memory_prune(hf_store *space, const char *name, size_t keep, hf_error *error)
 {
-	struct space *s = store->space;
 	struct entry *e;
 
 	(void)error;
-	pthread_mutex_lock(&s->mutex);
-	e = *find(s, name);
-	while (e && e->event_count > keep) {
-		free(e->events[e->event_first].text);
-		e->event_first = (e->event_first + 1) % e->event_cap;
-		e->event_count--;
+	pthread_mutex_lock(&space->mutex);
+	e = *find(space, name, hash_of(name));
+	while (e && e->history.count > keep) {
+		struct line *oldest = history_at(&e->history, 0);
+
+		free(oldest->text);
+		*oldest = (struct line){.text = NULL};
+		e->history.first = (e->history.first + 1) % e->history.cap;
+		e->history.count--;
 	}
-	pthread_mutex_unlock(&s->mutex);
+	pthread_mutex_unlock(&space->mutex);
 	return HF_OK;
+}
+
+/* ---- watch ---- */
+
+static void unlist_nolock(hf_store *space, struct watcher *watcher)
+{
+	struct watcher **at = &space->watchers;
+
+	while (*at != watcher)
+		at = &(*at)->next;
+	*at = watcher->next;
+}
+
+static void sleep_on_condition_nolock(hf_store *space, struct watcher *w, int64_t timeout_ms)
+{
+	struct timespec until;
+	pthread_condattr_t monotonic;
+	pthread_cond_t wake;
+	int r = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (timeout_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&wake, &monotonic);
+	w->wake = &wake;
+	w->next = space->watchers;
+	space->watchers = w;
+	while (!w->rung && !r)
+		r = pthread_cond_timedwait(&wake, &space->mutex, &until);
+	unlist_nolock(space, w);
+	pthread_cond_destroy(&wake);
+	pthread_condattr_destroy(&monotonic);
+}
+
+/* Releases the mutex while it sleeps, as the one above. */
+static hf_status sleep_on_descriptors_nolock(
+	hf_store *space, struct watcher *w, int64_t timeout_ms, int cancel_fd, hf_error *error)
+{
+	struct pollfd fds[2] = {{.fd = cancel_fd, .events = POLLIN}, {.events = POLLIN}};
+
+	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->event_fd < 0)
+		return hf_fail_errno(error, HF_SYSTEM, "watch", errno,
+			"cannot make a descriptor to wait on");
+	fds[1].fd = w->event_fd;
+	w->next = space->watchers;
+	space->watchers = w;
+	pthread_mutex_unlock(&space->mutex);
+	(void)poll(fds, 2, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms);
+	pthread_mutex_lock(&space->mutex);
+	unlist_nolock(space, w);
+	close(w->event_fd);
+	return HF_OK;
+}
+
+static hf_status memory_watch(hf_store *space, const char *name, const hf_etag *seen,
+	int64_t timeout_ms, int cancel_fd, hf_error *error)
+{
+	struct watcher w = {.name = name, .event_fd = -1};
+	hf_status st = HF_OK;
+	hf_etag present;
+
+	pthread_mutex_lock(&space->mutex);
+	present = etag_of(space, *find(space, name, hash_of(name)));
+	if (timeout_ms > 0 && hf_etag_equal(seen, &present)) {
+		if (cancel_fd >= 0)
+			st = sleep_on_descriptors_nolock(
+				space, &w, timeout_ms, cancel_fd, error);
+		else
+			sleep_on_condition_nolock(space, &w, timeout_ms);
+	}
+	pthread_mutex_unlock(&space->mutex);
+	return st;
 }
 
 static const char *const no_options[] = {NULL};
@@ -579,7 +611,7 @@ static const char *const no_options[] = {NULL};
 const hf_store_ops hf_store_memory = {
 	.abi = HF_STORE_ABI,
 	.scheme = "memory",
-	.summary = "a map in this process, for threads and tests",
+	.summary = "threads of one process (memory: or memory:NAME)",
 	.options = no_options,
 	.open = memory_open,
 	.close = memory_close,

@@ -1,9 +1,11 @@
 /* Which stores there are. See registry.h. */
 #include "registry.h"
+
 #include "builtin.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,125 +17,284 @@
 #endif
 #define MODULE_PREFIX "holdfast-store-"
 #define MODULE_SUFFIX ".so"
-#define MODULES_MAX 32
+#define FOLDERS_MAX 3
 
-static const hf_store_ops *const builtin[] = {&hf_store_memory};
+static const hf_store_ops *const built_in[] = {&hf_store_memory, &hf_store_file};
 
-/* Modules stay loaded: their code may run in threads until the process ends. */
-static struct {
-	pthread_mutex_t mutex;
+/* A module once loaded stays: its code may be on some thread's stack. */
+struct module {
+	struct module *next;
+	const hf_store_ops *ops;
+	char path[];
+};
+static struct module *modules;
+static pthread_mutex_t modules_mutex = PTHREAD_MUTEX_INITIALIZER;
+
+/* ---- where to look ---- */
+
+struct folders {
 	size_t count;
-	const hf_store_ops *ops[MODULES_MAX];
-	char path[MODULES_MAX][512];
-} loaded = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+	char paths[FOLDERS_MAX][PATH_MAX];
+};
 
-/* The folders modules may come from, in order; at most 3. */
-static size_t module_dirs(const char *wanted, char dirs[3][480])
+static void add_folder(struct folders *folders, const char *path)
 {
-	size_t n = 0;
-	ssize_t len;
+	if (hf_copy(folders->paths[folders->count], PATH_MAX, path))
+		folders->count++;
+}
 
-	if (wanted && hf_copy(dirs[n], sizeof(dirs[n]), wanted))
-		n++;
-	len = readlink("/proc/self/exe", dirs[n], sizeof(dirs[n]) - sizeof("/modules"));
-	/* Beside a program that runs with more rights than its user: never. */
-	if (len > 0 && !getauxval(AT_SECURE)) {
-		char *slash;
+/*
+ * With raised privileges only the installed folder counts: what a caller or
+ * the place of the program says may come from whoever started it.
+ */
+static void find_folders(const char *module_dir, struct folders *folders)
+{
+	char program[PATH_MAX];
+	ssize_t n;
+	char *slash;
 
-		dirs[n][len] = '\0';
-		slash = strrchr(dirs[n], '/');
-		if (slash) {
+	folders->count = 0;
+	if (!getauxval(AT_SECURE)) {
+		if (module_dir)
+			add_folder(folders, module_dir);
+		n = readlink("/proc/self/exe", program, sizeof(program) - 1);
+		program[n > 0 ? n : 0] = '\0';
+		slash = strrchr(program, '/');
+		if (slash &&
+			(size_t)(slash - program) + sizeof("/modules") <= sizeof(program)) {
 			memcpy(slash, "/modules", sizeof("/modules"));
-			n++;
+			add_folder(folders, program);
 		}
 	}
-	hf_copy(dirs[n++], sizeof(dirs[0]), HF_MODULE_DIR);
-	return n;
+	add_folder(folders, HF_MODULE_DIR);
 }
 
-static const hf_store_ops *load(const char *path, const char *scheme, hf_error *error)
+/* ---- loading ---- */
+
+static const hf_store_ops *ops_of(void *handle)
 {
-	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	hf_store_module_fn entry = NULL;
+	void *symbol = dlsym(handle, HF_STORE_MODULE_SYMBOL);
+	hf_store_module_fn module = NULL;
+
+	if (!symbol)
+		return NULL;
+	/* ISO C has no cast for this. */
+	memcpy(&module, &symbol, sizeof(module));
+	return module();
+}
+
+static hf_status check(const hf_store_ops *ops, const char *path, hf_error *error)
+{
+	if (!ops)
+		return hf_fail(
+			error, HF_INVALID, "open", 0, "%s is not a store of holdfast", path);
+	if (ops->abi != HF_STORE_ABI)
+		return hf_fail(error, HF_INVALID, "open", 0,
+			"%s was built for another holdfast (interface %u, this is %u): install "
+			"the "
+			"matching one",
+			path, ops->abi, HF_STORE_ABI);
+	return HF_OK;
+}
+
+static hf_status load_nolock(const char *path, const hf_store_ops **ops_out, hf_error *error)
+{
+	struct module *m;
 	const hf_store_ops *ops;
+	void *handle;
+	hf_status st;
 
+	for (m = modules; m; m = m->next) {
+		if (strcmp(m->path, path) == 0) {
+			*ops_out = m->ops;
+			return HF_OK;
+		}
+	}
+	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (!handle) {
-		hf_fail(error, HF_INVALID, "open", 0,
-			"store '%s': its module cannot be loaded: %s", scheme, dlerror());
-		return NULL;
+		const char *why = dlerror();
+
+		return hf_fail(error, HF_INVALID, "open", 0, "cannot load the store %s: %s",
+			path, why ? why : "?");
 	}
-	/* ISO C has no cast from an object to a function: POSIX asks for this. */
-	*(void **)&entry = dlsym(handle, HF_STORE_MODULE_SYMBOL);
-	ops = entry ? entry() : NULL;
-	if (!ops || ops->abi != HF_STORE_ABI || strcmp(ops->scheme, scheme) != 0) {
-		hf_fail(error, HF_INVALID, "open", 0,
-			"store '%s': %s is not a module for this version of holdfast", scheme,
-			path);
+	ops = ops_of(handle);
+	st = check(ops, path, error);
+	m = st ? NULL : malloc(sizeof(*m) + strlen(path) + 1);
+	if (!m) {
 		dlclose(handle);
-		return NULL;
+		return st ? st : hf_fail_memory(error, "open");
 	}
-	return ops;
+	memcpy(m->path, path, strlen(path) + 1);
+	m->ops = ops;
+	m->next = modules;
+	modules = m;
+	*ops_out = ops;
+	return HF_OK;
 }
 
-static const hf_store_ops *find_module(
-	const char *scheme, const char *module_dir, hf_error *error)
+static hf_status load(const char *path, const hf_store_ops **ops_out, hf_error *error)
 {
-	char dirs[3][480];
-	char path[512];
-	size_t n = module_dirs(module_dir, dirs);
+	hf_status st;
+
+	*ops_out = NULL;
+	pthread_mutex_lock(&modules_mutex);
+	st = load_nolock(path, ops_out, error);
+	pthread_mutex_unlock(&modules_mutex);
+	return st;
+}
+
+/* ---- listing ---- */
+
+static bool is_built_in(const char *scheme)
+{
 	size_t i;
 
-	for (i = 0; i < loaded.count; i++)
-		if (!strcmp(loaded.ops[i]->scheme, scheme))
-			return loaded.ops[i];
-	for (i = 0; i < n; i++) {
-		const hf_store_ops *ops;
-
-		if (snprintf(path, sizeof(path), "%s/" MODULE_PREFIX "%s" MODULE_SUFFIX,
-			    dirs[i], scheme) >= (int)sizeof(path) ||
-			access(path, R_OK))
-			continue;
-		ops = load(path, scheme, error);
-		if (ops && loaded.count < MODULES_MAX) {
-			hf_copy(loaded.path[loaded.count], sizeof(loaded.path[0]), path);
-			loaded.ops[loaded.count++] = ops;
-		}
-		return ops;
-	}
-	hf_fail(error, HF_INVALID, "open", 0,
-		"no store for '%s:' here: 'holdfast stores' lists those that are (looked for a "
-		"module "
-		"in %s)",
-		scheme, dirs[n - 1]);
-	return NULL;
+	for (i = 0; i < HF_ARRAY_LEN(built_in); i++)
+		if (strcmp(built_in[i]->scheme, scheme) == 0)
+			return true;
+	return false;
 }
 
-/* Schemes are part of a file's name: nothing else may be. */
-static bool is_scheme(const char *scheme)
+/* The scheme in "holdfast-store-SCHEME.so". */
+static bool scheme_of(const char *entry, char *out, size_t cap)
 {
-	size_t n = strlen(scheme);
+	size_t n = strlen(entry);
+	size_t prefix = strlen(MODULE_PREFIX);
+	size_t suffix = strlen(MODULE_SUFFIX);
 
-	return n > 0 && n <= 32 &&
-	       strspn(scheme, "abcdefghijklmnopqrstuvwxyz0123456789+-") == n;
+	if (n <= prefix + suffix || n - prefix - suffix >= cap ||
+		strncmp(entry, MODULE_PREFIX, prefix) != 0 ||
+		strcmp(entry + n - suffix, MODULE_SUFFIX) != 0)
+		return false;
+	memcpy(out, entry + prefix, n - prefix - suffix);
+	out[n - prefix - suffix] = '\0';
+	return true;
+}
+
+/* ", SCHEME" appended to `seen`, which lists them all; false: it was there. */
+static bool first_time(hf_buf *seen, const char *scheme)
+{
+	char item[80];
+
+	snprintf(item, sizeof(item), " %s,", scheme);
+	if (seen->data && strstr(seen->data, item))
+		return false;
+	hf_buf_adds(seen, item);
+	return true;
+}
+
+/* fn may be NULL: then only the names are gathered, nothing is loaded. */
+static bool list_folder(const char *folder, hf_buf *seen, hf_store_listed_fn fn, void *arg)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	const hf_store_ops *ops;
+	char scheme[64];
+	bool stop = false;
+
+	while (dir && !stop && (entry = readdir(dir))) {
+		char *path;
+
+		if (!scheme_of(entry->d_name, scheme, sizeof(scheme)) || is_built_in(scheme) ||
+			!first_time(seen, scheme) || !fn)
+			continue;
+		if (asprintf(&path, "%s/%s", folder, entry->d_name) < 0)
+			break;
+		if (!load(path, &ops, NULL)) {
+			const hf_store_listed listed = {
+				.scheme = scheme, .summary = ops->summary, .where = path};
+
+			stop = fn(arg, &listed) != 0;
+		}
+		free(path);
+	}
+	if (dir)
+		closedir(dir);
+	return stop;
+}
+
+hf_status hf_store_known(
+	const char *module_dir, hf_store_listed_fn fn, void *arg, hf_error *error)
+{
+	struct folders *folders = malloc(sizeof(*folders));
+	hf_buf seen = HF_BUF_INIT;
+	bool stop = false;
+	size_t i;
+
+	if (!folders)
+		return hf_fail_memory(error, "stores");
+	for (i = 0; !stop && i < HF_ARRAY_LEN(built_in); i++) {
+		const hf_store_listed listed = {.scheme = built_in[i]->scheme,
+			.summary = built_in[i]->summary,
+			.where = "built in"};
+
+		stop = fn(arg, &listed) != 0;
+	}
+	find_folders(module_dir, folders);
+	for (i = 0; !stop && i < folders->count; i++)
+		stop = list_folder(folders->paths[i], &seen, fn, arg);
+	free(folders);
+	hf_buf_free(&seen);
+	return HF_OK;
+}
+
+/* ---- finding ---- */
+
+static void say_unknown(const char *scheme, const struct folders *folders, hf_error *error)
+{
+	hf_buf known = HF_BUF_INIT;
+	size_t i;
+
+	for (i = 0; i < folders->count; i++)
+		(void)list_folder(folders->paths[i], &known, NULL, NULL);
+	hf_fail(error, HF_INVALID, "open", 0,
+		"there is no store '%s': known are%s memory and file; " MODULE_PREFIX
+		"%s" MODULE_SUFFIX " is not in %s",
+		scheme, known.data ? known.data : "", scheme, folders->paths[0]);
+	hf_buf_free(&known);
 }
 
 const hf_store_ops *hf_store_find(const char *scheme, const char *module_dir, hf_error *error)
 {
-	const hf_store_ops *ops;
+	struct folders *folders;
+	const hf_store_ops *ops = NULL;
+	bool found = false;
 	size_t i;
 
-	for (i = 0; i < HF_ARRAY_LEN(builtin); i++)
-		if (!strcmp(builtin[i]->scheme, scheme))
-			return builtin[i];
-	if (!is_scheme(scheme)) {
-		hf_fail(error, HF_INVALID, "open", 0, "'%s' is not the name of a store",
-			scheme);
+	for (i = 0; i < HF_ARRAY_LEN(built_in); i++)
+		if (strcmp(built_in[i]->scheme, scheme) == 0)
+			return built_in[i];
+	folders = malloc(sizeof(*folders));
+	if (!folders) {
+		hf_fail_memory(error, "open");
 		return NULL;
 	}
-	pthread_mutex_lock(&loaded.mutex);
-	ops = find_module(scheme, module_dir, error);
-	pthread_mutex_unlock(&loaded.mutex);
+	find_folders(module_dir, folders);
+	for (i = 0; !found && i < folders->count; i++) {
+		char *path;
+
+		if (asprintf(&path, "%s/" MODULE_PREFIX "%s" MODULE_SUFFIX, folders->paths[i],
+			    scheme) < 0)
+			break;
+		found = access(path, F_OK) == 0;
+		if (found)
+			(void)load(path, &ops, error);
+		free(path);
+	}
+	if (!found)
+		say_unknown(scheme, folders, error);
+	free(folders);
 	return ops;
+}
+
+/* ---- options ---- */
+
+/* An entry is "key=values - meaning". */
+static bool is_option(const char *entry, const char *key)
+{
+	size_t n = strlen(key);
+
+	return strncmp(entry, key, n) == 0 && entry[n] == '=';
 }
 
 hf_status hf_store_check_options(const hf_store_ops *ops, const hf_url *url, hf_error *error)
@@ -141,77 +302,23 @@ hf_status hf_store_check_options(const hf_store_ops *ops, const hf_url *url, hf_
 	size_t i;
 
 	for (i = 0; i < url->option_count; i++) {
-		const char *key = url->options[i].key;
-		size_t n = strlen(key);
-		const char *const *known = ops->options;
-		hf_buf all = HF_BUF_INIT;
+		const char *const *at = ops->options;
+		hf_buf known = HF_BUF_INIT;
 
-		while (*known && (strncmp(*known, key, n) != 0 || (*known)[n] != '='))
-			known++;
-		if (*known)
+		while (at && *at && !is_option(*at, url->options[i].key))
+			at++;
+		if (at && *at)
 			continue;
-		for (known = ops->options; *known; known++) {
-			hf_buf_adds(&all, known == ops->options ? "" : ", ");
-			hf_buf_add(&all, *known, strcspn(*known, "="));
+		for (at = ops->options; at && *at; at++) {
+			hf_buf_adds(&known, at == ops->options ? "" : ", ");
+			hf_buf_add(&known, *at, strcspn(*at, " "));
 		}
 		hf_fail(error, HF_INVALID, "open", 0,
-			"store '%s:' has no option '%s'; it knows: %s", ops->scheme, key,
-			all.len ? all.data : "none");
-		hf_buf_free(&all);
+			known.len ? "the store '%s' has no option '%s': it knows %s"
+				  : "the store '%s' has no option '%s': it knows none%s",
+			ops->scheme, url->options[i].key, known.len ? known.data : "");
+		hf_buf_free(&known);
 		return HF_INVALID;
-	}
-	return HF_OK;
-}
-
-hf_status hf_store_known(
-	const char *module_dir, hf_store_listed_fn fn, void *arg, hf_error *error)
-{
-	char dirs[3][480];
-	size_t n = module_dirs(module_dir, dirs);
-	size_t i;
-
-	(void)error;
-	for (i = 0; i < HF_ARRAY_LEN(builtin); i++) {
-		hf_store_listed s = {builtin[i]->scheme, builtin[i]->summary, "built in"};
-
-		if (fn(arg, &s))
-			return HF_OK;
-	}
-	for (i = 0; i < n; i++) {
-		DIR *dir = opendir(dirs[i]);
-		struct dirent *entry;
-
-		while (dir && (entry = readdir(dir))) {
-			const char *p = entry->d_name;
-			size_t len = strlen(p);
-			size_t around = strlen(MODULE_PREFIX MODULE_SUFFIX);
-			char scheme[64];
-			size_t j;
-
-			if (len <= around || len - around >= sizeof(scheme) ||
-				strncmp(p, MODULE_PREFIX, strlen(MODULE_PREFIX)) != 0 ||
-				strcmp(p + len - strlen(MODULE_SUFFIX), MODULE_SUFFIX) != 0)
-				continue;
-			memcpy(scheme, p + strlen(MODULE_PREFIX), len - around);
-			scheme[len - around] = '\0';
-			if (!hf_store_find(scheme, module_dir, NULL))
-				continue;
-			for (j = 0; j < loaded.count; j++) {
-				hf_store_listed s = {loaded.ops[j]->scheme,
-					loaded.ops[j]->summary, loaded.path[j]};
-
-				/* Once, from the folder that it is loaded from. */
-				if (strcmp(s.scheme, scheme) != 0 ||
-					strncmp(s.where, dirs[i], strlen(dirs[i])) != 0)
-					continue;
-				if (fn(arg, &s)) {
-					closedir(dir);
-					return HF_OK;
-				}
-			}
-		}
-		if (dir)
-			closedir(dir);
 	}
 	return HF_OK;
 }

@@ -243,6 +243,8 @@ hf_status hf_slotfile_lock(hf_slotfile *file, hf_slot_content *content_out, hf_e
 	bool missing;
 	hf_status st = hf_slotfile_take(file, F_WRLCK, file->options.create, &missing, error);
 
+	if (st == HF_CORRUPT) /* no slot file at all: nothing that could be locked */
+		st = HF_SYSTEM;
 	*content_out = (hf_slot_content){.data = NULL};
 	return st || missing ? st : give(file, content_out, error);
 }

@@ -7,7 +7,7 @@ export HOLDFAST_STORE=file:$scratch/store
 line() { # FILE N
 	local i
 	for ((i = 0; i < 100; i++)); do
-		[ "$(wc -l <"$1")" -ge "$2" ] && break
+		[ -e "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ] && break
 		sleep 0.05
 	done
 	sed -n "$2p" "$1"
@@ -138,6 +138,37 @@ hf stores --json
 ok "as JSON" python3 -m json.tool "$scratch/.out"
 hf stores -S file:x
 is "it takes no store" "$code" 64
+
+# ---- damage is an answer, never "free" ----
+hf acquire torn --owner t
+head -c 8192 /dev/zero | tr '\0' x >store/torn.lock
+hf status torn
+is "status of a damaged record: 65" "$code" 65
+like "it is not free" "$out" "torn	damaged	*"
+like "and why is told" "$err" "holdfast: *torn*"
+hf status torn --json
+is "as JSON says" "$(json '["state"], d["token"], d["holders"]' "$out")" '["damaged", null, []]'
+ok "with the reason" test "$(json '["problem"]' "$out")" != null
+hf status torn -q
+is "status -q: 65" "$code$out" 65
+hf list
+is "list: 65" "$code" 65
+like "with the others" "$out" "*b	held	bob*torn	damaged	*"
+hf wait torn
+is "wait: 65" "$code" 65
+hf acquire torn -n
+is "acquire: 65" "$code" 65
+hf cleanup
+is "cleanup: 65" "$code" 65
+like "which leaves it alone, and says so" "$err" "*1 records cannot be read and were left alone*"
+hf force-release torn
+is "force-release: 65" "$code" 65
+like "with the way out" "$err" "*--even-corrupt replaces*"
+hf force-release torn --even-corrupt
+is "which is one" "$code" 0
+hf acquire torn -n
+is "and then it can be had" "$code" 0
+ok "with a greater token" test "${out% *}" -gt 1
 
 # ---- verbose ----
 hf status b -v

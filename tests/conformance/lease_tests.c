@@ -533,6 +533,9 @@ static void lease__is_released_by_id_fingerprint_or_owner_only_by_the_right_one(
 		assert_int_equal(hf_release_by(m, name, &wrong, &error), HF_NOT_OWNER);
 		assert_non_null(strstr(error.text, "is owned by alice, not bob"));
 		assert_null(strstr(error.text, "s3cret"));
+		/* Nor is it in what everybody may read, the history before all. */
+		if (strcmp(under_test.kind, "git-blob") != 0)
+			assert_false(world_record_has(name, "s3cret"));
 		right = (hf_who){.owner = round == 0 ? "alice" : NULL,
 			.id = round == 1 ? id : NULL,
 			.fingerprint = round == 2 ? "s3cret" : NULL};
@@ -844,7 +847,8 @@ static void cleanup__many_names_used_once_leave_a_small_space(void **state)
 		snprintf(repo, sizeof(repo), "%s/repo", under_test.dir);
 		world_command(gc);
 	}
-	if (under_test.processes && world_bytes() > before + 4 * 1024 * 1024)
+	/* Of ext4 a folder keeps the size that its entries once needed. */
+	if (under_test.processes && world_bytes() > before + 16 * 1024 * 1024)
 		fail_msg("%lld bytes after %lld", (long long)world_bytes(), (long long)before);
 	hf_close(m);
 }

@@ -7,6 +7,7 @@ import tempfile
 
 from tap import BUILD, TOP, run
 
+DEPLOY = "#!/bin/sh\necho deploying with token $HOLDFAST_TOKEN\n"
 
 
 def write_script(path, text):

@@ -30,6 +30,8 @@ class World:
         for name in list(self.env):
             if name.startswith(("HOLDFAST_", "GIT_")):
                 del self.env[name]
+        # It lingers a second at exit otherwise.
+        self.env["TSAN_OPTIONS"] = self.env.get("TSAN_OPTIONS", "") + " atexit_sleep_ms=0"
         for name, folder in (("HOME", "home"), ("XDG_RUNTIME_DIR", "runtime"),
                              ("XDG_STATE_HOME", "state"), ("XDG_CONFIG_HOME", "config")):
             os.mkdir(self.path(folder), 0o700)

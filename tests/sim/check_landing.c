@@ -108,6 +108,9 @@ static void check_gone(landing *l, const hf_grant *g, const hf_record_event *e)
 		why = "released";
 	if (!why)
 		sim_fail(s, "op%d made %s vanish, which it had not read", l->op->index, g->id);
+	if ((!strcmp(why, "stale") || !strcmp(why, "forced")) &&
+		l->asked->ask == HF_ASK_ACQUIRE && !sim_find_grant(l->new, l->asked->grant.id))
+		sim_fail(s, "op%d robbed %s and got nothing for it", l->op->index, g->id);
 	if (!strcmp(why, "expired")) {
 		check_expired(l, g, fact);
 	} else if (!strcmp(why, "dead")) {
@@ -124,6 +127,7 @@ static void check_gone(landing *l, const hf_grant *g, const hf_record_event *e)
 				g->id);
 		if (!l->asked->who.id)
 			overrule(l, g);
+		s->ops[l->op->index]->released = true;
 	} else {
 		sim_fail(s, "op%d ended %s as '%s'", l->op->index, g->id, why);
 	}

@@ -97,6 +97,10 @@ typedef struct sim_client {
 	uint64_t known_gen[SIM_KEYS];
 	uint64_t known_counter[SIM_KEYS];
 	uint64_t last_token[SIM_KEYS];
+	/* The state that its last attempt left, as managers keep it. */
+	hf_snapshot known[SIM_KEYS];
+	hf_record known_record[SIM_KEYS];
+	bool has_record[SIM_KEYS];
 	sim_lease leases[SIM_LEASES];
 	int ops[SIM_SLOTS]; /* or -1 */
 	bool restart_at_quiet; /* a grant without ttl may haunt the store */
@@ -128,6 +132,7 @@ typedef struct sim_op {
 	uint64_t granted_token;
 	uint64_t granted_above; /* the last token its client had when it asked */
 	bool converted; /* truth: a swap of it that converts has landed */
+	bool released; /* truth: a swap of it that releases has landed */
 	bool saw_regress;
 } sim_op;
 
@@ -298,6 +303,7 @@ void sim_op_timeout(sim *s, uint32_t message);
 void sim_op_wake(sim *s, sim_op *op, uint32_t serial);
 void sim_op_cancel(sim *s, sim_op *op);
 void sim_op_drop(sim *s, sim_op *op);
+void sim_client_forget(sim_client *c);
 /* Someone changed the key: a store with a watch tells some who wait. */
 void sim_op_ring(sim *s, int key);
 
