@@ -177,7 +177,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	if (!a->setup.host_clock[0] && (a->setup.capabilities & HF_CAP_CLOCK))
 		base -= a->snap.told_ms - a->snap.asked_ms;
 	if (!a->pending)
-		a->base_ms = base;
+		a->asked_base_ms = base;
 	a->state = ST_SWAP;
 	return HF_STEP_SWAP;
 }
@@ -271,6 +271,17 @@ static void review_pending(hf_attempt *a)
 		a->pending = false; /* it landed or never will: the rules tell */
 }
 
+/*
+ * There without a swap of this decision. The generation tells whether the last
+ * request of unknown fate did it: only then is it known since when to trust.
+ */
+static void found(hf_attempt *a)
+{
+	a->token = a->verdict.token;
+	if (a->sent && a->verdict.gen == a->sent_gen)
+		a->base_ms = a->sent_base_ms;
+}
+
 static hf_step decide(hf_attempt *a, hf_now now)
 {
 	hf_request barrier = a->setup.request;
@@ -298,7 +309,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
 		if (a->verdict.status != HF_OK || a->verdict.swap)
 			return say_final(a);
-		a->token = a->verdict.token;
+		found(a);
 		return done(a, HF_OK);
 	} else if (a->giving_up) {
 		a->giving_up = false;
@@ -338,7 +349,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		return want_swap(a, now);
 	if (a->verdict.status == HF_HELD)
 		return held(a, now);
-	a->token = a->verdict.token;
+	found(a);
 	/* A release that was asked for and now finds nothing has landed. */
 	if (request->ask == HF_ASK_RELEASE && a->sent &&
 		(a->verdict.status == HF_NOT_OWNER || a->verdict.status == HF_LOST))
@@ -480,6 +491,7 @@ void hf_attempt_on_swap(
 		a->pending = false;
 		a->ended += a->verdict.ended;
 		a->token = a->verdict.token;
+		a->base_ms = a->asked_base_ms;
 		adopt_own_record(a);
 		if (a->giving_up)
 			say_final(a);
@@ -489,19 +501,19 @@ void hf_attempt_on_swap(
 			conclude(a, a->verdict.status, now);
 		return;
 	case HF_CHANGED:
-		if (!a->pending)
-			a->base_ms = 0; /* what is found now is not ours */
 		take_snapshot(a, &a->reply, true);
 		return;
 	case HF_UNKNOWN:
+		if (!a->pending) {
+			a->sent_gen = a->next.gen;
+			a->sent_base_ms = a->asked_base_ms;
+		}
 		a->pending = true;
 		a->sent = true;
 		a->pending_over = a->snap.etag;
 		unreachable(a, status, error, now);
 		return;
 	default:
-		if (!a->pending)
-			a->base_ms = 0;
 		unreachable(a, status, error, now);
 		return;
 	}

@@ -112,6 +112,9 @@ typedef struct hf_attempt {
 	int64_t settle_until_ms;
 	int64_t asked_ms;
 	uint64_t asked_gen; /* least_gen when the store was asked */
+	int64_t asked_base_ms; /* base of what is asked, or of what is pending */
+	uint64_t sent_gen; /* of the last request of unknown fate */
+	int64_t sent_base_ms;
 	uint32_t tries;
 	hf_verdict verdict;
 	hf_rng rng;

@@ -342,6 +342,7 @@ static hf_verdict acquire(decision *d)
 
 	if (mine >= 0) {
 		d->v.token = d->next->grants[mine].token;
+		d->v.gen = d->next->grants[mine].gen;
 		d->v.ended = 0;
 		return answer(d, HF_OK); /* it landed before */
 	}
@@ -465,6 +466,7 @@ static hf_verdict renew(decision *d)
 		return not_there(d);
 	d->v.token = first->token;
 	if (!changed) {
+		d->v.gen = first->gen;
 		d->v.ended = 0;
 		return answer(d, HF_OK);
 	}
