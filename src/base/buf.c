@@ -80,18 +80,22 @@ void hf_buf_addf(hf_buf *buf, const char *format, ...)
 
 size_t hf_digits(uint64_t value, char digits[HF_DIGITS_MAX])
 {
+	static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+				    "25262728293031323334353637383940414243444546474849"
+				    "50515253545556575859606162636465666768697071727374"
+				    "75767778798081828384858687888990919293949596979899";
 	size_t at = HF_DIGITS_MAX;
 
-	/* Two at a time: dividing is what it costs. */
-	while (value >= 10) {
-		unsigned pair = (unsigned)(value % 100);
-
-		value /= 100;
-		digits[--at] = (char)('0' + pair % 10);
-		digits[--at] = (char)('0' + pair / 10);
+	for (; value >= 100; value /= 100) {
+		at -= 2;
+		memcpy(digits + at, pairs + 2 * (value % 100), 2);
 	}
-	if (value || at == HF_DIGITS_MAX)
+	if (value >= 10) {
+		at -= 2;
+		memcpy(digits + at, pairs + 2 * value, 2);
+	} else {
 		digits[--at] = (char)('0' + value);
+	}
 	return at;
 }
 

@@ -350,6 +350,7 @@ static int run(struct run *r)
 	hf_status st;
 	int code = acquire(r);
 
+	/* The code may be 0 without a lease too: -E 0. */
 	if (!r->lease)
 		return code;
 	if (!signals_running(&r->signals)) {

@@ -82,18 +82,17 @@ static hf_status check_options(
 static hf_lease *new_lease(
 	hf_manager *m, const char *name, const hf_acquire_options *o, hf_error *error)
 {
-	hf_lease *lease = calloc(1, sizeof(*lease));
+	const char *owner = o->owner ? o->owner : hf_self_owner();
+	size_t name_size = strlen(name) + 1;
+	size_t owner_size = strlen(owner) + 1;
+	hf_lease *lease = calloc(1, sizeof(*lease) + name_size + owner_size);
 
-	if (lease) {
-		lease->name = strdup(name);
-		lease->owner = o->owner ? strdup(o->owner) : strdup(hf_self_owner());
-	}
-	if (!lease || !lease->name || !lease->owner) {
-		if (lease)
-			hf_lease_destroy(lease);
+	if (!lease) {
 		hf_fail_memory(error, "acquire");
 		return NULL;
 	}
+	lease->name = memcpy(lease->texts, name, name_size);
+	lease->owner = memcpy(lease->texts + name_size, owner, owner_size);
 	hf_new_id(lease->id);
 	lease->manager = m;
 	lease->mode = o->mode;
@@ -108,15 +107,16 @@ static hf_lease *new_lease(
 	return lease;
 }
 
-static void fill_request(
-	hf_manager *m, hf_request *r, const hf_lease *lease, const hf_acquire_options *o)
+static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
+	const hf_acquire_options *o, char verifier[HF_VERIFIER_MAX])
 {
 	hf_grant *g = &r->grant;
 
 	g->id = lease->id;
 	g->group = o->reenter && o->reenter[0] ? o->reenter : lease->id;
 	g->owner = lease->owner;
-	g->fingerprint = o->fingerprint ? o->fingerprint : "";
+	hf_manager_verifier(m, lease->name, o->fingerprint, verifier);
+	g->fingerprint = verifier;
 	g->info = o->info ? o->info : "";
 	g->mode = o->mode;
 	g->limit = o->limit;
@@ -182,10 +182,11 @@ static hf_status acquire_in_store(
 	hf_drive drive = {.cancel_fd = o->cancel_fd,
 		.session_fd = lease->session_fd,
 		.session_mode = o->mode};
+	char verifier[HF_VERIFIER_MAX];
 	hf_attempt attempt;
 	hf_status st;
 
-	fill_request(m, &setup.request, lease, o);
+	fill_request(m, &setup.request, lease, o, verifier);
 	setup.strategy = o->strategy;
 	setup.wait_ms = wait_ms;
 	setup.max_retries = o->max_retries;

@@ -25,6 +25,18 @@ static bool needs_observation(hf_manager *m, const hf_record *r)
 	return r->closed_ms && strcmp(r->closed_clock, m->host_clock) != 0;
 }
 
+/*
+ * Having the session we are let in beside whoever else has one (flock -s): they
+ * are no neighbours in our way.
+ */
+static void overlook_neighbours(hf_snapshot *snapshot, const hf_drive *drive)
+{
+	if (drive->session_fd < 0)
+		return;
+	free(snapshot->foreign);
+	snapshot->foreign = NULL;
+}
+
 /* A session on the medium itself is the proof that others' have ended. */
 static bool ended_by_session(const hf_drive *drive, const hf_grant *g)
 {
@@ -152,6 +164,7 @@ hf_step hf_drive_until(
 		switch (step) {
 		case HF_STEP_READ:
 			st = hf_register_read(m, a->setup.name, &a->snap, &error);
+			overlook_neighbours(&a->snap, drive);
 			now = hf_now_here();
 			hf_attempt_on_read(a, st, &error, now);
 			break;
@@ -167,6 +180,7 @@ hf_step hf_drive_until(
 		case HF_STEP_SWAP:
 			st = hf_register_swap(
 				m, a->setup.name, &a->snap.etag, &a->change, &a->reply, &error);
+			overlook_neighbours(&a->reply, drive);
 			now = hf_now_here();
 			if (!st && a->verdict.ended)
 				bury_the_dead(a);

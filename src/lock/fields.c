@@ -34,16 +34,11 @@ static inline bool room(writer *w, size_t n)
 	return w->out;
 }
 
-/* " key=" at `out`; where it ends. */
-static inline char *put_key(char *out, const hf_field *f)
+/* " key=" at `out`; where it ends. Needs HF_FIELD_WORD_MAX bytes in any case. */
+static inline char *put_word(char *out, const hf_field *f)
 {
-	size_t i;
-
-	*out++ = ' ';
-	for (i = 0; i < f->key_len; i++)
-		*out++ = f->key[i];
-	*out++ = '=';
-	return out;
+	memcpy(out, f->word, HF_FIELD_WORD_MAX);
+	return out + f->word_len;
 }
 
 static bool stands_plain(unsigned char c)
@@ -57,6 +52,11 @@ static bool stands_plain(unsigned char c)
 #define HAS_ZERO(x) (((x)-ONES) & ~(x)&HIGHS)
 #define HAS_LESS(x, n) (((x)-ONES * (n)) & ~(x)&HIGHS)
 
+static inline bool word_stands_plain(uint64_t x)
+{
+	return !(HAS_LESS(x, 0x21) | HAS_ZERO(x ^ (ONES * '%')) | HAS_ZERO(x ^ (ONES * 0x7f)));
+}
+
 /*
  * Copy the bytes that stand for themselves; how many. Eight at a time: this is
  * most of what an uncontended acquisition in memory does.
@@ -68,10 +68,17 @@ static size_t copy_plain(char *out, const char *in, size_t n)
 
 	for (; i + sizeof(x) <= n; i += sizeof(x)) {
 		memcpy(&x, in + i, sizeof(x));
-		if (HAS_LESS(x, 0x21) | HAS_ZERO(x ^ (ONES * '%')) |
-			HAS_ZERO(x ^ (ONES * 0x7f)))
+		if (!word_stands_plain(x))
 			break;
 		memcpy(out + i, &x, sizeof(x));
+	}
+	/* The rest, with some bytes that have been copied already. */
+	if (i > 0 && n - i < sizeof(x)) {
+		memcpy(&x, in + n - sizeof(x), sizeof(x));
+		if (word_stands_plain(x)) {
+			memcpy(out + n - sizeof(x), &x, sizeof(x));
+			return n;
+		}
 	}
 	for (; i < n && stands_plain((unsigned char)in[i]); i++)
 		out[i] = in[i];
@@ -81,12 +88,12 @@ static size_t copy_plain(char *out, const char *in, size_t n)
 static void put_text(writer *w, const hf_field *f, const char *value)
 {
 	static const char digits[] = "0123456789ABCDEF";
-	size_t n = strlen(value);
+	size_t n = *value ? strlen(value) : 0;
 	char *out;
 
-	if (!n || !room(w, f->key_len + 2 + 3 * n))
+	if (!n || !room(w, HF_FIELD_WORD_MAX + 3 * n))
 		return;
-	out = put_key(w->out, f);
+	out = put_word(w->out, f);
 	for (;;) {
 		size_t plain = copy_plain(out, value, n);
 		unsigned char c;
@@ -110,9 +117,9 @@ static void put_number(writer *w, const hf_field *f, bool negative, uint64_t val
 	size_t at;
 	char *out;
 
-	if (!value || !room(w, f->key_len + 3 + sizeof(digits)))
+	if (!value || !room(w, HF_FIELD_WORD_MAX + 1 + sizeof(digits)))
 		return;
-	out = put_key(w->out, f);
+	out = put_word(w->out, f);
 	if (negative)
 		*out++ = '-';
 	at = hf_digits(value, digits);
@@ -252,7 +259,7 @@ static const hf_field *find(
 	size_t i;
 
 	for (i = from; i < count; i++)
-		if (fields[i].key_len == len && !memcmp(fields[i].key, key, len))
+		if (fields[i].word_len == len + 2u && !memcmp(fields[i].word + 1, key, len))
 			return &fields[i];
 	return NULL;
 }
@@ -288,36 +295,26 @@ bool hf_fields_read(char *line, const hf_field *fields, size_t count, void *obje
 
 /* ---- where texts are kept ---- */
 
-size_t hf_fields_text_size(const hf_field *fields, size_t count, const void *object)
-{
-	size_t size = 0;
-	size_t i;
-
-	for (i = 0; i < count; i++) {
-		const void *at = (const char *)object + fields[i].offset;
-
-		if (fields[i].type == HF_FIELD_TEXT && **(const char *const *)at)
-			size += strlen(*(const char *const *)at) + 1;
-	}
-	return size;
-}
-
-char *hf_fields_move_texts(const hf_field *fields, size_t count, void *object, char *to)
+size_t hf_fields_move_texts(
+	const hf_field *fields, size_t count, void *object, char *to, size_t cap, size_t used)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++) {
 		void *at = (char *)object + fields[i].offset;
 		const char **text = at;
-		size_t n;
+		size_t size;
 
 		if (fields[i].type != HF_FIELD_TEXT)
 			continue;
-		n = strlen(*text);
-		if (n > 0)
-			memcpy(to, *text, n + 1);
-		*text = n > 0 ? to : "";
-		to += n > 0 ? n + 1 : 0;
+		if (!**text) {
+			*text = "";
+			continue;
+		}
+		size = strlen(*text) + 1;
+		if (used + size <= cap)
+			*text = memcpy(to + used, *text, size);
+		used += size;
 	}
-	return to;
+	return used;
 }

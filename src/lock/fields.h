@@ -23,17 +23,19 @@ typedef enum hf_field_type {
 	HF_FIELD_NAMES /* unsigned enum, by hf_field.names[] up to NULL */
 } hf_field_type;
 
+#define HF_FIELD_WORD_MAX 8
+
 typedef struct hf_field {
-	const char *key;
-	size_t key_len;
+	char word[HF_FIELD_WORD_MAX + 1]; /* " key=", as it is written */
+	unsigned char word_len;
 	hf_field_type type;
 	size_t offset;
 	const char *const *names;
 } hf_field;
 
-#define HF_FIELD(key, type, struct_name, member)                                \
-	{                                                                       \
-		key, sizeof(key) - 1, type, offsetof(struct_name, member), NULL \
+#define HF_FIELD(key, type, struct_name, member)                                        \
+	{                                                                               \
+		" " key "=", sizeof(key) + 1, type, offsetof(struct_name, member), NULL \
 	}
 
 /* Append " key=value" for each field of `object` that is not blank. */
@@ -42,10 +44,12 @@ void hf_fields_put(hf_buf *buf, const hf_field *fields, size_t count, const void
 /* Read a line into `object`, whose fields are blank. */
 bool hf_fields_read(char *line, const hf_field *fields, size_t count, void *object);
 
-/* How many bytes the texts of `object` take; empty ones take none. */
-size_t hf_fields_text_size(const hf_field *fields, size_t count, const void *object);
-
-/* Copy the texts of `object` to `to` and let it point there; where they end. */
-char *hf_fields_move_texts(const hf_field *fields, size_t count, void *object, char *to);
+/*
+ * Move the texts of `object` to `to`, of which the first `used` bytes are taken,
+ * and let it point there. How many are taken then; if that is more than `cap`,
+ * texts that did not fit stay where they were.
+ */
+size_t hf_fields_move_texts(
+	const hf_field *fields, size_t count, void *object, char *to, size_t cap, size_t used);
 
 #endif

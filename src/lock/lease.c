@@ -42,8 +42,6 @@ void hf_lease_destroy(hf_lease *lease)
 		close(lease->lost_fd);
 	if (lease->session_fd >= 0)
 		close(lease->session_fd);
-	free(lease->name);
-	free(lease->owner);
 	free(lease);
 }
 
@@ -172,6 +170,7 @@ static hf_attempt_setup setup_for(hf_lease *lease, hf_ask ask)
 
 hf_status hf_release(hf_lease *lease, hf_error *error)
 {
+	hf_drive drive = HF_DRIVE_INIT;
 	hf_attempt_setup setup;
 	hf_attempt attempt;
 	hf_status st;
@@ -186,14 +185,15 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 	if (lease->listed)
 		hf_keeper_remove(lease);
 	setup = setup_for(lease, HF_ASK_RELEASE);
-	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
+	drive.session_fd = lease->session_fd;
+	drive.session_mode = lease->mode;
+	st = hf_drive_attempt(lease->manager, &setup, &attempt, &drive, error);
 	hf_attempt_free(&attempt);
 	/* Ours by id and not there any more: it ended without us. */
 	if (st == HF_NOT_OWNER)
 		st = hf_fail(error, HF_LOST, "release", 0,
 			"the lease of lock '%s' had ended before its release: it expired or "
-			"was "
-			"taken away",
+			"was taken away",
 			lease->name);
 	hf_lease_destroy(lease);
 	return st;

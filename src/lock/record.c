@@ -73,6 +73,14 @@ void hf_record_free(hf_record *record)
 	memset(record, 0, sizeof(*record));
 }
 
+void hf_record_exchange(hf_record *a, hf_record *b)
+{
+	hf_record old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
 /* Room for one more of `size` bytes in *items; the doubled array, or NULL. */
 static void *grown(void *items, size_t count, size_t *cap, size_t size)
 {
@@ -185,7 +193,7 @@ static const hf_field waiter_fields[] = {
 
 static const hf_field event_fields[] = {
 	HF_FIELD("gen", HF_FIELD_U64, hf_record_event, gen),
-	{"kind", 4, HF_FIELD_NAMES, offsetof(hf_record_event, kind), event_names},
+	{" kind=", 6, HF_FIELD_NAMES, offsetof(hf_record_event, kind), event_names},
 	HF_FIELD("at", HF_FIELD_I64, hf_record_event, wall_ms),
 	HF_FIELD("id", HF_FIELD_TEXT, hf_record_event, id),
 	HF_FIELD("m", HF_FIELD_MODE, hf_record_event, mode),
@@ -210,43 +218,38 @@ static const hf_field lock_fields[] = {
 
 /* ---- owning ---- */
 
-static bool text_room(hf_record *record, size_t size)
+/* How many bytes the texts take; those that do not fit into cap have not moved. */
+static size_t move_texts(hf_record *r, char *to, size_t cap)
 {
-	char *text;
+	size_t used =
+		hf_fields_move_texts(lock_fields, HF_ARRAY_LEN(lock_fields), r, to, cap, 0);
+	size_t i;
 
-	if (size <= record->text_cap)
-		return true;
-	text = realloc(record->text, size);
-	if (!text)
-		return false;
-	record->text = text;
-	record->text_cap = size;
-	return true;
+	used = hf_fields_move_texts(
+		event_fields, HF_ARRAY_LEN(event_fields), &r->event, to, cap, used);
+	for (i = 0; i < r->grant_count; i++)
+		used = hf_fields_move_texts(
+			grant_fields, HF_ARRAY_LEN(grant_fields), &r->grants[i], to, cap, used);
+	for (i = 0; i < r->waiter_count; i++)
+		used = hf_fields_move_texts(waiter_fields, HF_ARRAY_LEN(waiter_fields),
+			&r->waiters[i], to, cap, used);
+	return used;
 }
 
 bool hf_record_own(hf_record *record)
 {
-	size_t size = hf_fields_text_size(lock_fields, HF_ARRAY_LEN(lock_fields), record);
-	char *to;
-	size_t i;
+	size_t size = move_texts(record, record->text, record->text_cap);
+	char *text;
 
-	size += hf_fields_text_size(event_fields, HF_ARRAY_LEN(event_fields), &record->event);
-	for (i = 0; i < record->grant_count; i++)
-		size += hf_fields_text_size(
-			grant_fields, HF_ARRAY_LEN(grant_fields), &record->grants[i]);
-	for (i = 0; i < record->waiter_count; i++)
-		size += hf_fields_text_size(
-			waiter_fields, HF_ARRAY_LEN(waiter_fields), &record->waiters[i]);
-	if (!text_room(record, size))
+	if (size <= record->text_cap)
+		return true;
+	text = malloc(size);
+	if (!text)
 		return false;
-	to = hf_fields_move_texts(lock_fields, HF_ARRAY_LEN(lock_fields), record, record->text);
-	to = hf_fields_move_texts(event_fields, HF_ARRAY_LEN(event_fields), &record->event, to);
-	for (i = 0; i < record->grant_count; i++)
-		to = hf_fields_move_texts(
-			grant_fields, HF_ARRAY_LEN(grant_fields), &record->grants[i], to);
-	for (i = 0; i < record->waiter_count; i++)
-		to = hf_fields_move_texts(
-			waiter_fields, HF_ARRAY_LEN(waiter_fields), &record->waiters[i], to);
+	move_texts(record, text, size);
+	free(record->text);
+	record->text = text;
+	record->text_cap = size;
 	return true;
 }
 
@@ -490,8 +493,14 @@ hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
 	if (len > HF_RECORD_MAX || memchr(data, '\0', len))
 		return hf_fail(error, HF_CORRUPT, "decode", 0, "the record is damaged: %s",
 			len > HF_RECORD_MAX ? "it is too long" : "it holds a zero byte");
-	if (!text_room(record, len + 1))
-		return hf_fail_memory(error, "decode");
+	if (record->text_cap < len + 1) {
+		char *text = realloc(record->text, len + 1);
+
+		if (!text)
+			return hf_fail_memory(error, "decode");
+		record->text = text;
+		record->text_cap = len + 1;
+	}
 	memcpy(record->text, data, len);
 	record->text[len] = '\0';
 	st = read_lines(record, len, error);

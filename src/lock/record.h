@@ -149,6 +149,7 @@ void hf_record_init(hf_record *record);
 void hf_record_free(hf_record *record);
 /* Back to empty, keeping memory. */
 void hf_record_reset(hf_record *record);
+void hf_record_exchange(hf_record *a, hf_record *b);
 
 /* Append a zeroed entry with all strings ""; NULL when out of memory. */
 hf_grant *hf_record_add_grant(hf_record *record);
@@ -164,8 +165,8 @@ bool hf_record_copy(hf_record *to, const hf_record *from);
 
 /*
  * Make all strings the record's own, so that it outlives what they were
- * borrowed from; none of them may stand in record->text. False: out of memory,
- * nothing has changed.
+ * borrowed from; none of them may stand in record->text. False: out of memory;
+ * they may be used as long as before.
  */
 bool hf_record_own(hf_record *record);
 

@@ -105,6 +105,7 @@ hf_manager *world_open(void)
 
 	path_in(state, sizeof(state), "state");
 	path_in(runtime, sizeof(runtime), "run");
+	options.module_dir = getenv("HF_TEST_MODULES");
 	options.state_dir = state;
 	options.runtime_dir = runtime;
 	if (hf_open(under_test.url, &options, &m, &error))
@@ -121,7 +122,7 @@ register_under_test world_register(void)
 
 	if (hf_url_parse(under_test.url, &parts, &error))
 		fail_msg("%s", error.text);
-	r.ops = hf_store_find(parts.url.scheme, NULL, &error);
+	r.ops = hf_store_find(parts.url.scheme, getenv("HF_TEST_MODULES"), &error);
 	if (!r.ops || r.ops->open(&parts.url, &env, &r.store, &error))
 		fail_msg("%s", error.text);
 	hf_url_parts_clear(&parts);
@@ -131,6 +132,23 @@ register_under_test world_register(void)
 void world_register_close(register_under_test *r)
 {
 	r->ops->close(r->store);
+}
+
+bool world_record_has(const char *name, const char *text)
+{
+	register_under_test r = world_register();
+	hf_snapshot s;
+	hf_error error;
+	bool has;
+
+	memset(&s, 0, sizeof(s));
+	if (r.ops->read(r.store, name, &s, &error))
+		fail_msg("%s", error.text);
+	assert_non_null(s.data);
+	has = strstr(s.data, text) != NULL;
+	hf_snapshot_clear(&s);
+	world_register_close(&r);
+	return has;
 }
 
 /* Overwrite the middle of a file, and all of its second half. */
@@ -183,10 +201,11 @@ static int64_t block_count;
 static int count_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)path;
-	(void)type;
 	(void)ftw;
 	file_count++;
-	block_count += st->st_blocks;
+	/* A folder's own blocks stay as they were at its fullest, on ext4. */
+	if (type == FTW_F)
+		block_count += st->st_blocks;
 	return 0;
 }
 
@@ -248,8 +267,11 @@ pid_t world_spawn(world_fn fn, int i, void *arg)
 	fflush(stdout);
 	pid = fork();
 	assert_true(pid >= 0);
-	if (pid == 0)
+	if (pid == 0) {
+		/* What fails here must end here, not run the tests that follow. */
+		setenv("CMOCKA_TEST_ABORT", "1", 1);
 		_exit(fn(i, arg) & 0xff);
+	}
 	return pid;
 }
 

@@ -22,14 +22,14 @@
 #define MARK_END 0x48464202
 #define CALLS_MAX 3000
 
-enum operation { OP_ACQUIRE, OP_RENEW, OP_RELEASE };
+enum operation { OP_ACQUIRE, OP_RENEW, OP_RELEASE, OP_FIRST };
 
-static const char *const operation_names[] = {"acquire", "renew", "release"};
+static const char *const operation_names[] = {"acquire", "renew", "release", "first acquire"};
 
 /* What the victim tells us, in shared memory: it may be dead when we look. */
 struct testimony {
 	uint64_t token; /* the last that an acquire returned */
-	bool answered;	/* the operation under test returned ... */
+	bool answered; /* the operation under test returned ... */
 	hf_status status; /* ... this */
 	char text[384];
 };
@@ -46,13 +46,18 @@ static void mark(long what)
 static int victim(enum operation op)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
+	hf_manager *m = op == OP_FIRST ? NULL : world_open();
 	hf_lease *lease = NULL;
 	hf_error error = {.kind = HF_OK};
 	hf_status st = HF_OK;
 
 	options.ttl_ms = 600000;
-	if (op != OP_ACQUIRE) {
+	if (op == OP_FIRST) {
+		/* A name never used, by a process that has not opened the store. */
+		mark(MARK_BEGIN);
+		m = world_open();
+		op = OP_ACQUIRE;
+	} else if (op != OP_ACQUIRE) {
 		st = hf_acquire(m, lock_name, &options, &lease, &error);
 		if (st)
 			return 1;
@@ -63,7 +68,7 @@ static int victim(enum operation op)
 		if (st || hf_release(lease, &error))
 			return 1;
 	}
-	mark(MARK_BEGIN);
+	mark(MARK_BEGIN); /* a second one does nothing */
 	if (op == OP_ACQUIRE)
 		st = hf_acquire(m, lock_name, &options, &lease, &error);
 	else if (op == OP_RENEW)
@@ -228,7 +233,8 @@ static void check_next(const char *when)
 		fail_msg("%s: the next contender: %s", when, error.text);
 	if (hf_lease_token(lease) <= told->token)
 		fail_msg("%s: token %llu after %llu", when,
-			(unsigned long long)hf_lease_token(lease), (unsigned long long)told->token);
+			(unsigned long long)hf_lease_token(lease),
+			(unsigned long long)told->token);
 	if (hf_release(lease, &error))
 		fail_msg("%s: release: %s", when, error.text);
 	if (hf_history(m, lock_name, 0, ignore_event, &events, &error))
@@ -275,6 +281,8 @@ static void sweep(enum operation op, int refuse)
 		pid_t pid;
 		bool hit;
 
+		if (op == OP_FIRST)
+			lock_name = world_name("first/name");
 		memset(told, 0, sizeof(*told));
 		hit = run_victim(op, n, refuse, &pid);
 		snprintf(when, sizeof(when), "%s, %s before call %d", operation_names[op],
@@ -303,7 +311,7 @@ static void sweep(enum operation op, int refuse)
 	 * Left-overs are cleared by the next: what may have grown is the history
 	 * (some objects or lines for each of the rounds).
 	 */
-	if (files > 0 && world_files() > files + 24L * n + 60)
+	if (op != OP_FIRST && files > 0 && world_files() > files + 24L * n + 60)
 		fail_msg("%ld files after %ld: left-overs pile up", world_files(), files);
 }
 
@@ -311,6 +319,12 @@ static void sweep__killed_before_each_call_of_acquire(void **state)
 {
 	(void)state;
 	sweep(OP_ACQUIRE, 0);
+}
+
+static void sweep__killed_before_each_call_of_a_first_acquire(void **state)
+{
+	(void)state;
+	sweep(OP_FIRST, 0);
 }
 
 static void sweep__killed_before_each_call_of_renew(void **state)
@@ -353,6 +367,7 @@ int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sweep__killed_before_each_call_of_acquire),
+		cmocka_unit_test(sweep__killed_before_each_call_of_a_first_acquire),
 		cmocka_unit_test(sweep__killed_before_each_call_of_renew),
 		cmocka_unit_test(sweep__killed_before_each_call_of_release),
 		cmocka_unit_test(sweep__each_call_of_acquire_refused_for_a_full_disk),

@@ -16,7 +16,7 @@ wait_for() { # FILE
 }
 
 # 1. flock(1) holds, we stay out.
-flock "$dir/deploy" sh -c "touch $scratch/in; sleep 30" &
+flock "$dir/deploy" sh -c "touch $scratch/in; exec sleep 30" &
 holder=$!
 wait_for "$scratch/in"
 hf run -S "$store" -n deploy -- true
@@ -48,7 +48,7 @@ is '... which does not disturb our command' "$?" 0
 
 # 3. Shared with shared.
 rm -f "$scratch/in"
-flock -s "$dir/shared" sh -c "touch $scratch/in; sleep 30" &
+flock -s "$dir/shared" sh -c "touch $scratch/in; exec sleep 30" &
 holder=$!
 wait_for "$scratch/in"
 hf run -S "$store" -n -s shared -- true
