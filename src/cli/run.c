@@ -179,10 +179,12 @@ static bool on_event(struct run *r)
 			return true;
 		case WATCHDOG_STOPPED:
 			look_at_lease(r);
-			group = watchdog_stopped_group(&r->dog);
 			/* Our caller is to see that the job has stopped. */
-			if (group)
+			group = watchdog_stop_begins(&r->dog);
+			if (group) {
 				signals_stop_self(&r->signals, number, group);
+				watchdog_stop_ends(&r->dog);
+			}
 			break;
 		case WATCHDOG_RESTS:
 			r->resting = true;
@@ -219,8 +221,11 @@ static void supervise(struct run *r)
 	for (;;) {
 		int n = poll(fds, 3, tick_ms(r));
 
-		/* A SIGCONT before the stop that it ended. */
-		if (n > 0 && fds[1].revents)
+		/*
+		 * Whatever poll() saw: a SIGCONT that made us run is there now,
+		 * and stopping with the command would discard it.
+		 */
+		if (n != 0)
 			while ((one = signals_next(&r->signals)).number)
 				on_signal(r, one);
 		if (n > 0 && fds[0].revents && !on_event(r))

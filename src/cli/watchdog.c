@@ -73,9 +73,20 @@ watchdog_event_kind watchdog_next_event(watchdog *dog, int *signal_out)
 	return (watchdog_event_kind)m.kind;
 }
 
-pid_t watchdog_stopped_group(const watchdog *dog)
+pid_t watchdog_stop_begins(watchdog *dog)
 {
-	return dog->page->stopped_group;
+	pid_t group;
+
+	dog->page->wrapper_stops = true;
+	group = dog->page->stopped_group;
+	if (!group)
+		dog->page->wrapper_stops = false;
+	return group;
+}
+
+void watchdog_stop_ends(watchdog *dog)
+{
+	dog->page->wrapper_stops = false;
 }
 
 void watchdog_wake(watchdog *dog)

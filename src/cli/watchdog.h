@@ -112,10 +112,12 @@ void watchdog_order(watchdog *dog, watchdog_order_kind kind, int signal);
 watchdog_event_kind watchdog_next_event(watchdog *dog, int *signal_out);
 
 /*
- * The command's process group while it is stopped; 0 when it is not, or not any
- * more. On WATCHDOG_STOPPED: that may have been a while ago.
+ * On WATCHDOG_STOPPED: the command's process group if it still is stopped; then
+ * stop this process and afterwards call watchdog_stop_ends(). Whoever continues
+ * the command, or ends it, continues this process too. 0: it goes on already.
  */
-pid_t watchdog_stopped_group(const watchdog *dog);
+pid_t watchdog_stop_begins(watchdog *dog);
+void watchdog_stop_ends(watchdog *dog);
 
 /* If somebody has stopped the watchdog, continue it. On SIGCHLD. */
 void watchdog_wake(watchdog *dog);

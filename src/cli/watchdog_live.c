@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Where the tree's copy of hold_fd goes: above what scripts use by number,
@@ -223,10 +224,30 @@ static void arm(struct dog *dog)
 
 /* ---- the end ---- */
 
+/*
+ * The command is not stopped any more: nor may the wrapper be that stopped with
+ * it, which has a lease to renew or an end to tell of. It may be on the point
+ * of stopping, so one SIGCONT is not enough.
+ */
+static void not_stopped(struct dog *dog)
+{
+	static const struct timespec pause = {.tv_nsec = 1000000};
+	int i;
+
+	dog->page->stopped_group = 0;
+	for (i = 0; i < 1000 && dog->page->wrapper_stops; i++) {
+		if (getppid() != dog->wrapper)
+			return;
+		kill(dog->wrapper, SIGCONT);
+		nanosleep(&pause, NULL);
+	}
+}
+
 _Noreturn static void finish(struct dog *dog)
 {
 	watchdog_outcome *o = &dog->page->outcome;
 
+	not_stopped(dog);
 	o->started = dog->tree.leader > 0 && o->start_errno == 0;
 	o->status_known = dog->tree.leader_gone;
 	o->status = dog->tree.leader_status;
@@ -242,7 +263,6 @@ _Noreturn static void finish(struct dog *dog)
 
 _Noreturn static void kill_tree(struct dog *dog)
 {
-	dog->page->stopped_group = 0;
 	if (!tree_end(&dog->tree, hf_boot_ms() + WATCHDOG_GIVE_UP_MS))
 		dog->page->outcome.survivor = tree_survivor(&dog->tree);
 	finish(dog);
@@ -253,7 +273,6 @@ static void begin_ending(struct dog *dog, watchdog_why why)
 	if (dog->ending)
 		return;
 	dog->ending = true;
-	dog->page->stopped_group = 0;
 	dog->page->outcome.why = why;
 	dog->kill_at_ms = hf_boot_ms() + dog->setup->kill_after_ms;
 	if (kill_at_ms(dog) <= hf_boot_ms())
@@ -277,10 +296,7 @@ static void look_at_command(struct dog *dog)
 		tell(dog, WATCHDOG_STOPPED, WSTOPSIG(status));
 		return;
 	}
-	/* Continued by somebody else: the wrapper, stopped with it, must renew. */
-	if (WIFCONTINUED(status) && dog->page->stopped_group && getppid() == dog->wrapper)
-		kill(dog->wrapper, SIGCONT);
-	dog->page->stopped_group = 0;
+	not_stopped(dog);
 }
 
 /* Does not return when nothing is left to watch. */
@@ -368,7 +384,8 @@ static void look_at_clock(struct dog *dog)
 	}
 }
 
-static void wait_for_something(struct dog *dog, const sigset_t *open_mask)
+/* True: there are orders. */
+static bool wait_for_something(struct dog *dog, const sigset_t *open_mask)
 {
 	struct pollfd fds[2] = {{.fd = dog->timer, .events = POLLIN},
 		{.fd = dog->wrapper_gone ? -1 : dog->channel, .events = POLLIN}};
@@ -376,11 +393,10 @@ static void wait_for_something(struct dog *dog, const sigset_t *open_mask)
 
 	arm(dog);
 	if (ppoll(fds, 2, NULL, open_mask) <= 0)
-		return;
+		return false;
 	if (fds[0].revents)
 		(void)!read(dog->timer, &ticks, sizeof(ticks));
-	if (fds[1].revents)
-		take_orders(dog);
+	return fds[1].revents != 0;
 }
 
 _Noreturn void watchdog_live(
@@ -397,6 +413,7 @@ _Noreturn void watchdog_live(
 	struct sigaction action = {.sa_handler = on_child};
 	sigset_t mask;
 	pid_t command;
+	bool ordered = false;
 
 	/* Blocked but while waiting: all, and SIGCHLD then alone gets through. */
 	sigfillset(&mask);
@@ -411,8 +428,11 @@ _Noreturn void watchdog_live(
 	dog.tree.leader = command;
 	settle(&dog);
 	for (;;) {
+		/* First: an order to continue is about the stop before it. */
 		look_at_children(&dog);
+		if (ordered)
+			take_orders(&dog);
 		look_at_clock(&dog);
-		wait_for_something(&dog, &mask);
+		ordered = wait_for_something(&dog, &mask);
 	}
 }
