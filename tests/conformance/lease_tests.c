@@ -424,6 +424,32 @@ static void lease__extend_changes_the_ttl(void **state)
 	hf_close(m);
 }
 
+static void lease__what_was_lost_is_not_extended(void **state)
+{
+	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
+	hf_manager *m = world_open();
+	const char *name = world_name("lost");
+	hf_lease *lease;
+	hf_error error;
+
+	(void)state;
+	if (!under_test.detached) {
+		hf_close(m);
+		skip();
+	}
+	options.ttl_ms = 2000;
+	options.flags = HF_NO_RENEW;
+	lease = take(m, name, &options);
+	while (hf_lease_valid(lease))
+		usleep(1000);
+	/* The store has it for some time yet: the margin of a tenth. */
+	assert_int_equal(hf_extend(lease, 0, &error), HF_LOST);
+	assert_int_equal(hf_convert(lease, HF_SHARED, &error), HF_LOST);
+	assert_int_equal(hf_lease_remaining_ms(lease), 0);
+	hf_release(lease, NULL);
+	hf_close(m);
+}
+
 static void lease__reentry_frees_the_lock_with_the_last_hold(void **state)
 {
 	hf_acquire_options again = HF_ACQUIRE_OPTIONS_INIT;
@@ -710,6 +736,7 @@ const struct CMUnitTest lease_tests[] = {
 	cmocka_unit_test(lease__a_lock_delay_keeps_it_closed_unless_released),
 	cmocka_unit_test(lease__upgrade_needs_to_be_alone_and_gets_a_new_token),
 	cmocka_unit_test(lease__extend_changes_the_ttl),
+	cmocka_unit_test(lease__what_was_lost_is_not_extended),
 	cmocka_unit_test(lease__reentry_frees_the_lock_with_the_last_hold),
 	cmocka_unit_test(lease__is_released_by_id_fingerprint_or_owner_only_by_the_right_one),
 	cmocka_unit_test(lease__status_shows_who_holds_it),
