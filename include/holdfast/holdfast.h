@@ -243,7 +243,9 @@ typedef struct hf_acquire_options {
 	const char *owner; /* shown to others; NULL: user@host; <= 200 bytes */
 	/*
 	 * Secret to release by from elsewhere, instead of the id. NULL: none.
-	 * Up to 200 bytes. Stored as it is where seed layouts demand it.
+	 * Up to 200 bytes. The record keeps only a SHA-256 of it and the
+	 * name, except in the layouts of other programs, which keep it as it
+	 * is (HF_CAP_NEIGHBOURS).
 	 */
 	const char *fingerprint;
 	const char *info; /* a JSON object for people; NULL: none; <= 4096 */

@@ -107,15 +107,16 @@ static hf_lease *new_lease(
 	return lease;
 }
 
-static void fill_request(
-	hf_manager *m, hf_request *r, const hf_lease *lease, const hf_acquire_options *o)
+static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
+	const hf_acquire_options *o, char verifier[HF_VERIFIER_MAX])
 {
 	hf_grant *g = &r->grant;
 
 	g->id = lease->id;
 	g->group = o->reenter && o->reenter[0] ? o->reenter : lease->id;
 	g->owner = lease->owner;
-	g->fingerprint = o->fingerprint ? o->fingerprint : "";
+	hf_manager_verifier(m, lease->name, o->fingerprint, verifier);
+	g->fingerprint = verifier;
 	g->info = o->info ? o->info : "";
 	g->mode = o->mode;
 	g->limit = o->limit;
@@ -181,10 +182,11 @@ static hf_status acquire_in_store(
 	hf_drive drive = {.cancel_fd = o->cancel_fd,
 		.session_fd = lease->session_fd,
 		.session_mode = o->mode};
+	char verifier[HF_VERIFIER_MAX];
 	hf_attempt attempt;
 	hf_status st;
 
-	fill_request(m, &setup.request, lease, o);
+	fill_request(m, &setup.request, lease, o, verifier);
 	setup.strategy = o->strategy;
 	setup.wait_ms = wait_ms;
 	setup.max_retries = o->max_retries;

@@ -3,7 +3,14 @@
 
 #include <stdlib.h>
 
-static hf_status check_who(const hf_who *who, hf_error *error)
+/* What a caller says of a grant, as the record has it. */
+struct named {
+	hf_who who;
+	char verifier[HF_VERIFIER_MAX];
+};
+
+static hf_status name_who(
+	hf_manager *m, const char *name, const hf_who *who, struct named *out, hf_error *error)
 {
 	int given = (who->id != NULL) + (who->fingerprint != NULL) + (who->owner != NULL);
 	const char *text = who->id ? who->id : who->fingerprint ? who->fingerprint : who->owner;
@@ -12,6 +19,14 @@ static hf_status check_who(const hf_who *who, hf_error *error)
 		return hf_fail(error, HF_INVALID, "who", 0,
 			"say which grant by exactly one of id, fingerprint or owner, not "
 			"empty");
+	if (who->fingerprint && strlen(who->fingerprint) > HF_NAME_MAX)
+		return hf_fail(error, HF_INVALID, "who", 0,
+			"a fingerprint has at most %d bytes", HF_NAME_MAX);
+	out->who = *who;
+	if (who->fingerprint) {
+		hf_manager_verifier(m, name, who->fingerprint, out->verifier);
+		out->who.fingerprint = out->verifier;
+	}
 	return HF_OK;
 }
 
@@ -20,14 +35,15 @@ hf_status hf_release_by(
 {
 	hf_attempt_setup setup;
 	hf_attempt attempt;
+	struct named named;
 	hf_status st = hf_manager_check(manager, name, error);
 
 	if (!st)
-		st = check_who(who, error);
+		st = name_who(manager, name, who, &named, error);
 	if (st)
 		return st;
 	setup = hf_manager_setup(manager, name, HF_ASK_RELEASE);
-	setup.request.who = *who;
+	setup.request.who = named.who;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
 	hf_attempt_free(&attempt);
@@ -39,17 +55,18 @@ hf_status hf_extend_by(hf_manager *manager, const char *name, const hf_who *who,
 {
 	hf_attempt_setup setup;
 	hf_attempt attempt;
+	struct named named;
 	hf_status st = hf_manager_check(manager, name, error);
 
 	if (!st)
-		st = check_who(who, error);
+		st = name_who(manager, name, who, &named, error);
 	if (st)
 		return st;
 	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
 		return hf_fail(error, HF_INVALID, "extend", 0,
 			"the ttl must be 0 (as it was) or 100 ms to 365 days");
 	setup = hf_manager_setup(manager, name, HF_ASK_RENEW);
-	setup.request.who = *who;
+	setup.request.who = named.who;
 	setup.request.ttl_ms = ttl_ms;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
@@ -138,18 +155,20 @@ hf_status hf_force_release(hf_manager *manager, const char *name, const char *by
 
 	if (st)
 		return st;
-	if (by && (strlen(by) > 200 || !hf_utf8_plain(by, strlen(by))))
+	if (!by)
+		by = hf_self_owner();
+	if (strlen(by) > 200 || !hf_utf8_plain(by, strlen(by)))
 		return hf_fail(error, HF_INVALID, "force-release", 0,
 			"the name of who does it must be up to 200 bytes of plain UTF-8");
 	setup = hf_manager_setup(manager, name, HF_ASK_FORCE_RELEASE);
-	setup.request.grant.owner = by ? by : "";
+	setup.request.grant.owner = by;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
 	if (ended_out)
 		*ended_out = attempt.ended;
 	hf_attempt_free(&attempt);
 	if (st == HF_CORRUPT && even_corrupt)
-		st = replace_corrupt(manager, name, by ? by : "", error);
+		st = replace_corrupt(manager, name, by, error);
 	return st;
 }
 

@@ -40,58 +40,6 @@ void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now 
 	attempt->state = ST_READ;
 }
 
-void hf_attempt_free(hf_attempt *attempt)
-{
-	hf_snapshot_clear(&attempt->snap);
-	hf_snapshot_clear(&attempt->reply);
-	hf_record_free(&attempt->record);
-	hf_record_free(&attempt->next);
-	hf_buf_free(&attempt->scratch);
-	hf_buf_free(&attempt->out);
-	hf_buf_free(&attempt->line);
-	hf_buf_free(&attempt->summary);
-	hf_observer_free(&attempt->own_observer);
-	free(attempt->evidence);
-	attempt->evidence = NULL;
-	free(attempt->view);
-	attempt->view = NULL;
-}
-
-static void exchange_records(hf_record *a, hf_record *b)
-{
-	hf_record old = *a;
-
-	*a = *b;
-	*b = old;
-}
-
-static void exchange_bufs(hf_buf *a, hf_buf *b)
-{
-	hf_buf old = *a;
-
-	*a = *b;
-	*b = old;
-}
-
-void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from)
-{
-	hf_grant_evidence *evidence = to->evidence;
-	size_t cap = to->evidence_cap;
-
-	exchange_records(&to->record, &from->record);
-	exchange_records(&to->next, &from->next);
-	hf_record_reset(&to->record);
-	hf_record_reset(&to->next);
-	exchange_bufs(&to->scratch, &from->scratch);
-	exchange_bufs(&to->out, &from->out);
-	exchange_bufs(&to->line, &from->line);
-	exchange_bufs(&to->summary, &from->summary);
-	to->evidence = from->evidence;
-	to->evidence_cap = from->evidence_cap;
-	from->evidence = evidence;
-	from->evidence_cap = cap;
-}
-
 static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
 {
 	hf_snapshot_clear(&a->snap);
@@ -110,7 +58,7 @@ void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *r
 		return;
 	take_snapshot(attempt, known, false);
 	if (record) {
-		exchange_records(&attempt->next, record);
+		hf_record_exchange(&attempt->next, record);
 		attempt->written = true;
 	}
 }
@@ -122,7 +70,7 @@ static hf_status decode_snapshot(hf_attempt *a)
 {
 	if (!a->written)
 		return hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
-	exchange_records(&a->record, &a->next);
+	hf_record_exchange(&a->record, &a->next);
 	a->written = false;
 	a->bare = true;
 	return HF_OK;
@@ -186,29 +134,6 @@ static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 	return e;
 }
 
-/* What neighbours are to see of the new state: one holder, the exclusive first. */
-static void fill_view(hf_public_view *view, const hf_record *r)
-{
-	const hf_grant *g = r->grants;
-	size_t i;
-
-	memset(view, 0, sizeof(*view));
-	view->held = r->grant_count > 0;
-	if (!view->held)
-		return;
-	for (i = 1; i < r->grant_count; i++)
-		if (r->grants[i].mode == HF_EXCLUSIVE && g->mode == HF_SHARED)
-			g = &r->grants[i];
-	view->exclusive = g->mode == HF_EXCLUSIVE;
-	view->pid = g->process.pid;
-	view->acquired_wall_ms = g->acquired_wall_ms;
-	view->ttl_ms = g->ttl_ms;
-	hf_copy(view->id, sizeof(view->id), g->id);
-	hf_copy(view->owner, sizeof(view->owner), g->owner);
-	hf_copy(view->fingerprint, sizeof(view->fingerprint), g->fingerprint);
-	hf_copy(view->host, sizeof(view->host), g->process.host);
-}
-
 /* Turn the verdict's next record into the change to swap in. */
 static hf_step want_swap(hf_attempt *a, hf_now now)
 {
@@ -223,7 +148,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 			a->view = malloc(sizeof(*a->view));
 		if (!a->view)
 			return done(a, hf_fail_memory(&a->error, "attempt"));
-		fill_view(a->view, &a->next);
+		hf_record_view(a->view, &a->next);
 		a->change.view = a->view;
 	}
 	if (!a->verdict.amend) {
@@ -257,62 +182,6 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	return HF_STEP_SWAP;
 }
 
-static void explain_held(hf_attempt *a, hf_status status)
-{
-	const hf_grant *g =
-		a->verdict.blocker >= 0 ? &a->record.grants[a->verdict.blocker] : NULL;
-	const char *name = a->setup.name;
-	const char *who = g ? (g->owner[0] ? g->owner : "another") : "";
-
-	switch (status) {
-	case HF_HELD:
-	case HF_TIMED_OUT:
-		if (!g && a->record.closed_ms)
-			hf_fail(&a->error, status, "acquire", 0,
-				"lock '%s' is closed for a while: its last lease ended without "
-				"a "
-				"release and had a lock delay",
-				name);
-		else if (!g)
-			hf_fail(&a->error, status, "acquire", 0, "lock '%s' is held", name);
-		else
-			hf_fail(&a->error, status, "acquire", 0,
-				"lock '%s' is held by %s%s%s, pid %lld (token %llu)", name, who,
-				g->process.host[0] ? " on " : "", g->process.host,
-				(long long)g->process.pid, (unsigned long long)g->token);
-		break;
-	case HF_NOT_OWNER:
-		if (g)
-			hf_fail(&a->error, status, "release", 0,
-				"lock '%s' is owned by %s, not %s", name, who,
-				a->setup.request.who.owner ? a->setup.request.who.owner
-				: a->setup.request.who.id  ? a->setup.request.who.id
-							   : "the given fingerprint");
-		else
-			hf_fail(&a->error, status, "release", 0, "lock '%s' is not held", name);
-		break;
-	case HF_LOST:
-		hf_fail(&a->error, status, "lease", 0, "the lease of lock '%s' had ended: %s",
-			name,
-			a->verdict.reason[0] ? a->verdict.reason
-					     : "it expired or was taken away");
-		break;
-	case HF_INVALID:
-		hf_fail(&a->error, status, "acquire", 0, "lock '%s': %s", name,
-			a->verdict.reason);
-		break;
-	case HF_UNKNOWN:
-		hf_fail(&a->error, status, "swap", 0,
-			"lock '%s': a request may or may not have reached the store, and it "
-			"could "
-			"not be found out; look with 'holdfast status'",
-			name);
-		break;
-	default:
-		break;
-	}
-}
-
 static hf_step decide(hf_attempt *a, hf_now now);
 
 /* `final` is the answer as soon as nothing of ours can land any more. */
@@ -334,7 +203,7 @@ static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 {
 	if (a->pending && status != HF_OK && status != HF_UNKNOWN) {
 		if (!a->giving_up) {
-			explain_held(a, status);
+			hf_attempt_explain(a, status);
 			give_up(a, status);
 			a->settle_until_ms = after(now.boot_ms, a->setup.settle_ms);
 			a->state = ST_DECIDE;
@@ -343,7 +212,7 @@ static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 		status = HF_UNKNOWN;
 	}
 	if (status != HF_OK)
-		explain_held(a, status);
+		hf_attempt_explain(a, status);
 	return done(a, status);
 }
 
@@ -422,7 +291,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 
 	if (st == HF_CORRUPT && a->pending) {
 		st = HF_UNKNOWN; /* it may be ours that cannot be read */
-		explain_held(a, st);
+		hf_attempt_explain(a, st);
 	}
 	if (st == HF_CORRUPT && !a->fresh) {
 		a->state = ST_READ; /* it may have been repaired since */
@@ -562,7 +431,7 @@ static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, 
 	if (now.boot_ms >= until || (a->setup.strategy == HF_RETRY && !a->pending &&
 					    a->tries >= a->setup.max_retries)) {
 		if (status == HF_UNKNOWN)
-			explain_held(a, status);
+			hf_attempt_explain(a, status);
 		done(a, status);
 		return;
 	}

@@ -168,5 +168,9 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status);
 hf_status hf_snapshot_decode(
 	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error);
 void hf_snapshot_clear(hf_snapshot *snapshot);
+/* What neighbours are to see of a record: one holder, the exclusive first. */
+void hf_record_view(hf_public_view *view, const hf_record *record);
+/* Put `status` into words in attempt->error. */
+void hf_attempt_explain(hf_attempt *attempt, hf_status status);
 
 #endif

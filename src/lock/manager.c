@@ -1,5 +1,6 @@
 /* Opening and closing a manager, and what it knows between calls. */
 #include "manager.h"
+#include "base/sha256.h"
 #include "store/registry.h"
 
 #include <stdio.h>
@@ -140,6 +141,23 @@ hf_status hf_manager_check(hf_manager *m, const char *name, hf_error *error)
 		return hf_fail(error, HF_INVALID, "manager", 0,
 			"this manager was opened before a fork: open another in the child");
 	return hf_check_name(name, error);
+}
+
+void hf_manager_verifier(
+	const hf_manager *m, const char *name, const char *fingerprint, char *out)
+{
+	static const char prefix[] = "sha256:";
+	hf_sha256 hash;
+
+	if (!fingerprint || !fingerprint[0] || (m->capabilities & HF_CAP_NEIGHBOURS)) {
+		hf_copy(out, HF_VERIFIER_MAX, fingerprint ? fingerprint : "");
+		return;
+	}
+	hf_sha256_begin(&hash);
+	hf_sha256_add(&hash, name, strlen(name) + 1);
+	hf_sha256_add(&hash, fingerprint, strlen(fingerprint));
+	memcpy(out, prefix, sizeof(prefix));
+	hf_sha256_end(&hash, out + sizeof(prefix) - 1);
 }
 
 hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask)

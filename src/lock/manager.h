@@ -111,6 +111,14 @@ void hf_manager_log(hf_manager *m, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* HF_INVALID in a forked child. */
 hf_status hf_manager_check(hf_manager *m, const char *name, hf_error *error);
+/*
+ * What a record keeps of a fingerprint: enough to compare it, not to read it
+ * (the history is for everybody). Where neighbours read the lock their layout
+ * wants it as it is. Out: HF_VERIFIER_MAX bytes.
+ */
+#define HF_VERIFIER_MAX (HF_NAME_MAX + 1)
+void hf_manager_verifier(
+	const hf_manager *m, const char *name, const char *fingerprint, char *out);
 /* Fill the parts of a setup that come from the manager and its store. */
 hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask);
 /* The state known from before, moved out; and put back after an attempt. */

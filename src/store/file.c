@@ -321,22 +321,15 @@ static hf_status write_change(
 	next.held = change->view && change->view->held;
 	next.record = change->data;
 	next.record_len = change->len;
+	/* Writing ends the warning, so it is kept in the state. */
+	next.sealed |= hf_slotfile_broken(l->key->file);
 	if (change->event) {
-		/*
-		 * A record that grows takes something, one that shrinks gives
-		 * it back: the former leaves room for as many bytes of lines as
-		 * it has, which is what its holders need to be released.
-		 */
+		/* What takes something makes a record grow. */
 		const hf_log_line line = {.text = change->event->line,
 			.limit = change->history_limit,
-			.broken = hf_slotfile_broken(l->key->file),
-			.reserve = change->len,
 			.strict = change->len > l->state.record_len};
 
 		st = hf_log_append(l->store, l->key, &next, &line, error);
-	} else if (hf_slotfile_broken(l->key->file)) {
-		/* Writing ends the warning: the next event needs a new segment. */
-		st = hf_log_renew(l->store, l->key, &next, change->history_limit, error);
 	}
 	if (!st)
 		st = commit(l, &next, error);
@@ -416,6 +409,11 @@ static int ignore_line(void *arg, const char *line)
 	return 0;
 }
 
+static uint64_t count_of(const hf_file_state *state)
+{
+	return state->recent_count + state->current.count + state->before.count;
+}
+
 static hf_status file_prune(hf_store *store, const char *name, size_t keep, hf_error *error)
 {
 	struct locked l;
@@ -428,8 +426,9 @@ static hf_status file_prune(hf_store *store, const char *name, size_t keep, hf_e
 	st = lock_key(store, name, &l, error);
 	if (!st && !l.state.present)
 		(void)hf_slotfile_remove(l.key->file, NULL);
-	else if (!st && (readable || l.state.current.count + l.state.before.count > keep)) {
+	else if (!st && (readable || count_of(&l.state) > keep)) {
 		next = l.state;
+		next.sealed |= hf_slotfile_broken(l.key->file);
 		st = hf_log_prune(store, l.key, &next, keep, error);
 		if (!st)
 			st = commit(&l, &next, error);

@@ -33,6 +33,7 @@ char *hf_flock_path(const hf_store *store, const char *name)
 /* ---- who holds it ---- */
 
 struct holders {
+	bool ours; /* this process is among them */
 	unsigned count; /* of other processes */
 	long pid; /* of the first; 0: not visible from here */
 	bool exclusive;
@@ -52,8 +53,12 @@ static void take_line(const char *line, const struct stat *st, struct holders *h
 		    &minor_number, &inode) != 5)
 		return;
 	if (inode != st->st_ino || major_number != major(st->st_dev) ||
-		minor_number != minor(st->st_dev) || pid == getpid())
+		minor_number != minor(st->st_dev))
 		return;
+	if (pid == getpid()) {
+		holders->ours = true;
+		return;
+	}
 	if (holders->count++ == 0)
 		holders->pid = pid > 0 ? pid : 0;
 	holders->exclusive |= strcmp(mode, "WRITE") == 0;
@@ -92,7 +97,12 @@ hf_status hf_flock_look(hf_store *store, const char *name, const hf_file_state *
 		return hf_fail_memory(error, "read");
 	find_holders(path, &holders);
 	free(path);
-	if (holders.count == 0)
+	/*
+	 * While we hold it ourselves, those who do besides go with us by the
+	 * kernel's word; two readers who have not written their records yet
+	 * would wait for each other else.
+	 */
+	if (holders.count == 0 || holders.ours)
 		return HF_OK;
 	snapshot->foreign = calloc(1, sizeof(*view));
 	view = snapshot->foreign;

@@ -4,7 +4,8 @@
  *	file.c	        the operations; what the folder looks like
  *	file_state.c	a key's state as the bytes of its slot file
  *	file_keys.c	open keys: a small cache of handles; the floor
- *	file_history.c	the log of a key
+ *	file_history.c	the history of a key, written
+ *	file_log.c	the history, read
  *	file_sweep.c	list, left-overs
  *	file_watch.c	waiting for a change
  *	file_flock.c	layout=flock: the neighbour's lock
@@ -19,14 +20,21 @@
  * With layout=flock these are in DIR/.holdfast, and DIR/ESCAPED is the file
  * that flock(1) users lock.
  *
- * The log. A line is written behind the end that the slot file tells, then the
- * slot is swapped with the new end: that swap is the one moment at which both
- * count (R10). What a crash leaves behind the end the next writer overwrites,
- * and readers stop at the end. A writer whose lock was broken may yet write
- * behind *its* end at any time: so after a break the log goes on in a new
- * segment. Names of segments are random, so that no two writers ever mean the
- * same file by different segments. A state names at most two: the current one,
- * and the one before, which is only read.
+ * The history. The newest lines stand in the slot file itself, with the state
+ * (R10); so most locks need no second file, and a swap is one write. When they
+ * have become many they are written to the log, behind the end that the slot
+ * file tells, and the slot is swapped with the new end and without them: that
+ * swap is the one moment at which all of it counts. What a crash leaves behind
+ * the end the next writer overwrites, and readers stop at the end. A writer
+ * whose lock was broken may yet write behind *its* end at any time: so after a
+ * break the segment is sealed, and the log goes on in a new one. Names of
+ * segments are random, so that no two writers ever mean the same file by
+ * different segments. A state names at most two: the current one, and the one
+ * before, which is only read.
+ *
+ * A full disk. Taking a lock fails, while nothing has changed yet, if its lines
+ * should go to the log and cannot. Giving one back leaves its line in the slot
+ * file, which has had its blocks from the beginning.
  *
  * Locks: key.mutex, then store.floor_mutex. store.keys_mutex is taken alone.
  */
@@ -47,17 +55,21 @@ typedef struct hf_segment {
 	uint64_t id; /* 0: there is none */
 	uint64_t end; /* bytes that count */
 	uint64_t count; /* lines in them */
-	uint64_t room; /* bytes of disk it has for certain */
 } hf_segment;
 
 typedef struct hf_file_state {
 	bool present;
 	uint64_t generation; /* of this key, grows with each swap */
 	bool held; /* by the view that came with the record */
+	bool sealed; /* nothing may be added to the current segment */
 	hf_segment current;
 	hf_segment before;
-	const char *record; /* borrowed from the content */
+	/* Borrowed from the content they were decoded from. */
+	const char *record;
 	size_t record_len;
+	const char *recent; /* lines that are not in the log yet */
+	size_t recent_len;
+	size_t recent_count;
 } hf_file_state;
 
 /* Absent, HF_CORRUPT, or what the content says of `name` (NULL: of any). */
@@ -85,9 +97,8 @@ typedef struct hf_key {
 	hf_slotfile *file;
 	char *lock_path;
 	char *log_stem; /* "DIR/ESCAPED.log." */
-	int log_fd; /* of segment log_id; -1: none */
-	uint64_t log_id;
-	hf_buf out;
+	hf_buf out; /* the content to be written */
+	hf_buf recent; /* the lines that go into it */
 	/* Under the store's keys_mutex. */
 	unsigned users;
 	bool cached;
@@ -135,31 +146,48 @@ hf_status hf_floor_raise(
 typedef struct hf_log_line {
 	const char *text;
 	size_t limit; /* events to keep at least; 0: all */
-	bool broken; /* hf_slotfile_broken(): begin a new segment */
-	/*
-	 * Bytes of disk to have left behind the line, for those that follow. If
-	 * they cannot be had: a failure if `strict`, else no matter.
-	 */
-	size_t reserve;
-	bool strict;
+	bool strict; /* fail rather than leave more lines than usual in the slot */
 } hf_log_line;
 
 /*
- * Write the line behind the end of the log of `state`, and enter it there. The
- * key is locked; nothing counts until the state is written. On failure the
- * state is as it was.
+ * Add the line to `state`, the key being locked; nothing counts until the state
+ * is written. On failure the state is as it was.
  */
 hf_status hf_log_append(hf_store *store, hf_key *key, hf_file_state *state,
 	const hf_log_line *line, hf_error *error);
-/* Go on in a new segment: for a change without an event after a break. */
-hf_status hf_log_renew(
-	hf_store *store, hf_key *key, hf_file_state *state, size_t limit, hf_error *error);
-/* Put the newest `keep` lines into a new segment. As above. */
+/* Keep the newest `keep` lines of what can be read. As above. */
 hf_status hf_log_prune(
 	hf_store *store, hf_key *key, hf_file_state *state, size_t keep, hf_error *error);
 /* Remove the segments that `from` names and `to` (NULL: nothing) does not. */
-void hf_log_drop(hf_key *key, const hf_file_state *from, const hf_file_state *to);
-void hf_log_close(hf_key *key);
+void hf_log_drop(const hf_key *key, const hf_file_state *from, const hf_file_state *to);
+/* Its path, malloc'd. */
+char *hf_segment_path(const hf_key *key, uint64_t id);
+/* -1 with errno. */
+int hf_segment_open(const hf_key *key, uint64_t id, int flags);
+
+/* ---- file_log.c ---- */
+
+/* A part of the history that is read line by line, the newest first. */
+typedef struct hf_backwards {
+	int fd; /* -1: all of it is in bytes */
+	uint64_t at; /* what is before this has not been read */
+	char *bytes;
+	size_t len;
+	size_t cap;
+} hf_backwards;
+
+/* The recent lines, the current segment, the one before. */
+#define HF_LOG_PARTS 3
+
+/*
+ * Open what there is of them. HF_CORRUPT: a segment is missing (and reads as
+ * empty). To be closed whatever it returns.
+ */
+hf_status hf_log_open(const hf_key *key, const hf_file_state *state,
+	hf_backwards parts[HF_LOG_PARTS], hf_error *error);
+void hf_log_close_parts(hf_backwards parts[HF_LOG_PARTS]);
+/* The line before; *line_out NULL: there is none. HF_CORRUPT, HF_NO_MEMORY. */
+hf_status hf_previous_line(hf_backwards *part, char **line_out, hf_error *error);
 hf_status hf_log_read(hf_store *store, const char *name, size_t limit, hf_store_line_fn fn,
 	void *arg, hf_error *error);
 

@@ -11,9 +11,9 @@ static void key_free(hf_key *key)
 {
 	if (!key)
 		return;
-	hf_log_close(key);
 	hf_slotfile_free(key->file);
 	hf_buf_free(&key->out);
+	hf_buf_free(&key->recent);
 	pthread_mutex_destroy(&key->mutex);
 	free(key->lock_path);
 	free(key->log_stem);
@@ -28,7 +28,6 @@ static hf_key *key_new(hf_store *store, const char *name)
 	if (!key)
 		return NULL;
 	pthread_mutex_init(&key->mutex, NULL);
-	key->log_fd = -1;
 	hf_copy(key->name, sizeof(key->name), name);
 	hf_name_escape(name, HF_ESCAPED_MAX, escaped);
 	if (asprintf(&key->lock_path, "%s/%s.lock", store->records, escaped) < 0)

@@ -11,11 +11,11 @@
 #include "base/url.h"
 #include "lock/draw.h"
 
-#define CHECK(condition)                                                           \
-	do {                                                                       \
-		if (!(condition))                                                  \
-			fail_msg("HF_SEED=%llu: %s", (unsigned long long)seed_now, \
-				#condition);                                       \
+#define CHECK(condition)                                                                       \
+	do {                                                                                   \
+		if (!(condition))                                                              \
+			fail_msg(                                                              \
+				"HF_SEED=%llu: %s", (unsigned long long)seed_now, #condition); \
 	} while (0)
 
 static uint64_t seed_now;
@@ -73,13 +73,15 @@ static void duration__is_read_as_flock_reads_it(void **state)
 		const char *text;
 		int64_t ms;
 	} good[] = {{"0", 0}, {"1", 1000}, {"30s", 30000}, {"5m", 300000}, {"250ms", 250},
-		{"1.5h", 5400000}, {"1d", 86400000}, {"0.25", 250}, {"0.0001s", 1}, {"1.0000ms", 1},
-		{"0.5ms", 1}, {"007s", 7000}, {"0.9999999999999999999999s", 1000},
-		{"1.000000000000000000001ms", 2}, {"0.000000000000000000001d", 1}};
+		{"1.5h", 5400000}, {"1d", 86400000}, {"0.25", 250}, {"0.0001s", 1},
+		{"1.0000ms", 1}, {"0.5ms", 1}, {"007s", 7000},
+		{"0.9999999999999999999999s", 1000}, {"1.000000000000000000001ms", 2},
+		{"0.000000000000000000001d", 1}};
 	static const char *const bad[] = {"", "s", "ms", ".5", "1.", "1.s", "-1", "+1", "1 s",
-		" 1", "1S", "1sec", "1mss", "1e3", "0x10", "1.5.5", "1,5", "9223372036854775808",
-		"9223372036854775807ms", "9223372036854776s", "106751991168d", "1000000d1",
-		"300000000000000000000000000000d", "\xd9\xa1s", "1\xc2\xa0s", "inf", "nan"};
+		" 1", "1S", "1sec", "1mss", "1e3", "0x10", "1.5.5", "1,5",
+		"9223372036854775808", "9223372036854775807ms", "9223372036854776s",
+		"106751991168d", "1000000d1", "300000000000000000000000000000d", "\xd9\xa1s",
+		"1\xc2\xa0s", "inf", "nan"};
 	int64_t ms;
 	size_t i;
 
@@ -129,8 +131,9 @@ static void duration__reads_back_as_it_was_shown(void **state)
 
 static void utf8__takes_what_is_well_formed_and_plain(void **state)
 {
-	static const char *const good[] = {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xf0\x9f\x94\x92",
-		"\xf4\x8f\xbf\xbf", "\xee\x80\x80", "\xed\x9f\xbf", "\xc2\xa0"};
+	static const char *const good[] = {"", "a", "\xc3\xa9", "\xe2\x82\xac",
+		"\xf0\x9f\x94\x92", "\xf4\x8f\xbf\xbf", "\xee\x80\x80", "\xed\x9f\xbf",
+		"\xc2\xa0"};
 	static const char *const bad[] = {"\n", "\x1b", "\x7f", "\xc2\x80", "\xc2\x9f", "\x80",
 		"\xc3", "\xc0\x80", "\xc1\xbf", "\xe0\x80\xaf", "\xe0\x9f\xbf", "\xed\xa0\x80",
 		"\xed\xbf\xbf", "\xf0\x80\x80\xaf", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80",
@@ -192,7 +195,8 @@ static void name__comes_back_from_its_escaped_form(void **state)
 static void name__has_one_escaped_form(void **state)
 {
 	static const char *const bad[] = {"", "%61", "a%2fb", "a%2Fb%", "a%2", "%00", "a%00b",
-		".a", "-a", "a/b", "a b", "a..b", "a.", "a.lock", "@", "a~b", "a#b", "%FF", "\xff"};
+		".a", "-a", "a/b", "a b", "a..b", "a.", "a.lock", "@", "a~b", "a#b", "%FF",
+		"\xff"};
 	char back[HF_NAME_MAX + 1];
 	size_t i;
 
@@ -253,9 +257,9 @@ static bool git_takes(const char *ref)
 
 static void name__escaped_is_a_ref_to_git(void **state)
 {
-	static const char *const odd[] = {"..", ".", "@", "@{", "a.lock", ".lock", "-", "/", "//",
-		"a..b", "a.", "~^:?*[\\", " ", "a b", "\"'$;&|<>", "refs/heads/main", "HEAD", "%",
-		"\xf0\x9f\x94\x92"};
+	static const char *const odd[] = {"..", ".", "@", "@{", "a.lock", ".lock", "-", "/",
+		"//", "a..b", "a.", "~^:?*[\\", " ", "a b", "\"'$;&|<>", "refs/heads/main",
+		"HEAD", "%", "\xf0\x9f\x94\x92"};
 	char ref[700];
 	size_t i;
 	draw d;
@@ -270,9 +274,11 @@ static void name__escaped_is_a_ref_to_git(void **state)
 	for (i = 0; i < draw_rounds(300); i++) {
 		begin(&d, i);
 		snprintf(ref, sizeof(ref), "refs/holdfast/locks/");
-		hf_name_escape(draw_name(&d), 80 + (size_t)draw_below(&d, 200), ref + strlen(ref));
+		hf_name_escape(
+			draw_name(&d), 80 + (size_t)draw_below(&d, 200), ref + strlen(ref));
 		if (!git_takes(ref))
-			fail_msg("HF_SEED=%llu: git refuses %s", (unsigned long long)seed_now, ref);
+			fail_msg("HF_SEED=%llu: git refuses %s", (unsigned long long)seed_now,
+				ref);
 		draw_free(&d);
 	}
 }
@@ -303,10 +309,10 @@ static void url__is_taken_apart(void **state)
 
 static void url__is_refused_with_a_reason(void **state)
 {
-	static const char *const bad[] = {"", "/tmp/x", ":x", "file", "FILE:x", "1f:x", "f ile:x",
-		"file:x?", "file:x?a", "file:x?=b", "file:x?a=1&a=2", "file:x?a=1&", "file:x?a=1&%61=2",
-		"file:%", "file:%4", "file:%zz", "file:%00", "file:x?a=%00", "file:x?a=%", "file:\n",
-		"file:\xff", "file:a\x7f"};
+	static const char *const bad[] = {"", "/tmp/x", ":x", "file", "FILE:x", "1f:x",
+		"f ile:x", "file:x?", "file:x?a", "file:x?=b", "file:x?a=1&a=2", "file:x?a=1&",
+		"file:x?a=1&%61=2", "file:%", "file:%4", "file:%zz", "file:%00", "file:x?a=%00",
+		"file:x?a=%", "file:\n", "file:\xff", "file:a\x7f"};
 	hf_url_parts u;
 	hf_error error;
 	size_t i;
@@ -323,9 +329,9 @@ static void url__is_refused_with_a_reason(void **state)
 /* An error text never holds a secret. */
 static void url__error_does_not_show_the_password(void **state)
 {
-	static const char *const bad[] = {"redis://:hunter2@host/0?", "postgresql://u:hunter2@h/db?a",
-		"postgresql://u:hun%ter2@h/db", "redis://host?password=hunter2&x",
-		"http//u:hunter2@host"};
+	static const char *const bad[] = {"redis://:hunter2@host/0?",
+		"postgresql://u:hunter2@h/db?a", "postgresql://u:hun%ter2@h/db",
+		"redis://host?password=hunter2&x", "http//u:hunter2@host"};
 	hf_url_parts u;
 	hf_error error;
 	size_t i;

@@ -7,7 +7,7 @@ export HOLDFAST_STORE=file:$scratch/store
 line() { # FILE N
 	local i
 	for ((i = 0; i < 100; i++)); do
-		[ "$(wc -l <"$1")" -ge "$2" ] && break
+		[ -e "$1" ] && [ "$(wc -l <"$1")" -ge "$2" ] && break
 		sleep 0.05
 	done
 	sed -n "$2p" "$1"

@@ -134,6 +134,23 @@ void world_register_close(register_under_test *r)
 	r->ops->close(r->store);
 }
 
+bool world_record_has(const char *name, const char *text)
+{
+	register_under_test r = world_register();
+	hf_snapshot s;
+	hf_error error;
+	bool has;
+
+	memset(&s, 0, sizeof(s));
+	if (r.ops->read(r.store, name, &s, &error))
+		fail_msg("%s", error.text);
+	assert_non_null(s.data);
+	has = strstr(s.data, text) != NULL;
+	hf_snapshot_clear(&s);
+	world_register_close(&r);
+	return has;
+}
+
 /* Overwrite the middle of a file, and all of its second half. */
 static void scribble(const char *path)
 {
@@ -184,10 +201,11 @@ static int64_t block_count;
 static int count_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)path;
-	(void)type;
 	(void)ftw;
 	file_count++;
-	block_count += st->st_blocks;
+	/* A folder's own blocks stay as they were at its fullest, on ext4. */
+	if (type == FTW_F)
+		block_count += st->st_blocks;
 	return 0;
 }
 

@@ -29,7 +29,7 @@ static const char *const operation_names[] = {"acquire", "renew", "release", "fi
 /* What the victim tells us, in shared memory: it may be dead when we look. */
 struct testimony {
 	uint64_t token; /* the last that an acquire returned */
-	bool answered;	/* the operation under test returned ... */
+	bool answered; /* the operation under test returned ... */
 	hf_status status; /* ... this */
 	char text[384];
 };
@@ -233,7 +233,8 @@ static void check_next(const char *when)
 		fail_msg("%s: the next contender: %s", when, error.text);
 	if (hf_lease_token(lease) <= told->token)
 		fail_msg("%s: token %llu after %llu", when,
-			(unsigned long long)hf_lease_token(lease), (unsigned long long)told->token);
+			(unsigned long long)hf_lease_token(lease),
+			(unsigned long long)told->token);
 	if (hf_release(lease, &error))
 		fail_msg("%s: release: %s", when, error.text);
 	if (hf_history(m, lock_name, 0, ignore_event, &events, &error))
