@@ -212,7 +212,7 @@ def compare_processes(bench):
     named = bench.processes()
     command = [bench.program("spawn"), scaled(SPAWNED)]
     for arguments in named.values():
-        command += ["--"] + arguments
+        command += ["---"] + arguments
     took = collections.defaultdict(list)
     for _ in range(ROUNDS):
         words = run(command)

@@ -1,7 +1,7 @@
 /*
  * Whole processes, in turn: A B C A B C ...
  *
- *	spawn ROUNDS -- COMMAND... [-- COMMAND...]...
+ *	spawn ROUNDS --- COMMAND... [--- COMMAND...]...
  *
  * From before posix_spawn until wait4 has returned; prints the median of each as
  * c0_ns=, c1_ns=, ... What a command leaves behind (it is adopted here) has ended
@@ -47,15 +47,15 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Split at each "--"; how many commands. */
+/* Split at each "---"; how many commands. */
 static size_t take_commands(char **arguments, char ***commands)
 {
 	size_t n = 0;
 
 	for (; *arguments; arguments++) {
-		if (strcmp(*arguments, "--") != 0)
+		if (strcmp(*arguments, "---") != 0)
 			continue;
-		must(n < COMMANDS_MAX && arguments[1], "a command follows each --");
+		must(n < COMMANDS_MAX && arguments[1], "a command follows each ---");
 		*arguments = NULL;
 		commands[n++] = arguments + 1;
 	}
@@ -72,7 +72,7 @@ int main(int argc, char **argv)
 	long rounds;
 	long round;
 
-	must(argc > 3, "usage: spawn ROUNDS -- COMMAND... [-- COMMAND...]...");
+	must(argc > 3, "usage: spawn ROUNDS --- COMMAND... [--- COMMAND...]...");
 	rounds = count_from(argv[1]);
 	count = take_commands(argv + 2, commands);
 	spent_ns = calloc(count * (size_t)rounds + 1, sizeof(*spent_ns));

@@ -116,7 +116,7 @@ bool hf_parse_i64(const char *text, int64_t *out);
  * 0 to about 290 years. False: not a duration. Fractions of a ms round up.
  */
 bool hf_parse_duration(const char *text, int64_t *ms_out);
-/* The shortest text that hf_parse_duration() reads back, at most 23 bytes. */
+/* What hf_parse_duration() reads back, in the largest unit without a fraction. */
 void hf_format_duration(int64_t ms, char out[24]);
 
 /*
@@ -129,7 +129,7 @@ hf_status hf_check_name(const char *name, hf_error *error);
  * A name as one path component and one component of a ref: letters, digits,
  * '-', '_', '+', '=', ',', '@', UTF-8 and single inner dots stand for
  * themselves, everything else is %XX. An escaped name longer than `max` bytes
- * becomes its first bytes, '~' and 32 hex digits of a hash: then the name
+ * becomes its first bytes, '#' and 32 hex digits of a hash: then the name
  * cannot be read back from it and must be kept beside it. max >= 80;
  * out needs max + 1 bytes.
  */

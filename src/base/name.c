@@ -61,9 +61,10 @@ void hf_name_escape(const char *name, size_t max, char *out)
 		return;
 	}
 	/*
-	 * '~' is not among the bytes above, so a hashed name never equals an
-	 * escaped one. Two passes with different starts make 128 bits; names
-	 * that still meet are told apart by the full name kept in the record.
+	 * '#' is not among the bytes above, so a hashed name never equals an
+	 * escaped one, and git allows it in a ref. Two passes with different
+	 * starts make 128 bits; names that still meet are told apart by the
+	 * full name kept in the record.
 	 */
 	len = max - 33;
 	while (len > 0 && ((unsigned char)full[len] & 0xc0) == 0x80)
@@ -73,7 +74,7 @@ void hf_name_escape(const char *name, size_t max, char *out)
 	else if (len > 2 && full[len - 2] == '%')
 		len -= 2;
 	memcpy(out, full, len);
-	snprintf(out + len, max + 1 - len, "~%016llx%016llx",
+	snprintf(out + len, max + 1 - len, "#%016llx%016llx",
 		(unsigned long long)hf_hash(HF_HASH_INIT, name, i),
 		(unsigned long long)hf_hash(hf_hash(HF_HASH_INIT, "holdfast", 8), name, i));
 }

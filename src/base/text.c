@@ -138,7 +138,10 @@ bool hf_parse_duration(const char *text, int64_t *ms_out)
 	if (!digits || scale == 0 || __builtin_mul_overflow(whole, scale, &whole))
 		return false;
 	part = (part * scale + (more ? 1 : 0) + 999999) / 1000000;
-	return !__builtin_add_overflow(whole, part, ms_out);
+	if (__builtin_add_overflow(whole, part, &whole) || whole > INT64_MAX / 1000000)
+		return false; /* in ns it fits too, and a moment plus it */
+	*ms_out = whole;
+	return true;
 }
 
 void hf_format_duration(int64_t ms, char out[24])

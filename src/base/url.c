@@ -47,9 +47,17 @@ static bool is_scheme(const char *text, size_t n)
 	return n > 0 && text[0] >= 'a' && text[0] <= 'z';
 }
 
+/* Neither who logs in and with what, nor options: those may be secrets. */
 static hf_status bad(hf_error *error, const char *text, const char *why)
 {
-	return hf_fail(error, HF_INVALID, "url", 0, "store '%s': %s", text, why);
+	size_t len = strcspn(text, "?");
+	const char *host = memrchr(text, '@', len);
+	size_t scheme = host ? strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+-.") : 0;
+	const char *shown = host ? host : text;
+
+	return hf_fail(error, HF_INVALID, "url", 0, "store '%.*s%s%.*s%s': %s", (int)scheme,
+		text, host ? ":..." : "", (int)(text + len - shown), shown,
+		text[len] ? "?..." : "", why);
 }
 
 /* "key=value&key=value" */

@@ -171,6 +171,7 @@ static void look_at_lease(struct run *r)
 static bool on_event(struct run *r)
 {
 	int number = 0;
+	pid_t group;
 
 	for (;;) {
 		switch (watchdog_next_event(&r->dog, &number)) {
@@ -179,7 +180,11 @@ static bool on_event(struct run *r)
 		case WATCHDOG_STOPPED:
 			look_at_lease(r);
 			/* Our caller is to see that the job has stopped. */
-			signals_stop_self(&r->signals, number, watchdog_command_group(&r->dog));
+			group = watchdog_stop_begins(&r->dog);
+			if (group) {
+				signals_stop_self(&r->signals, number, group);
+				watchdog_stop_ends(&r->dog);
+			}
 			break;
 		case WATCHDOG_RESTS:
 			r->resting = true;
@@ -216,14 +221,18 @@ static void supervise(struct run *r)
 	for (;;) {
 		int n = poll(fds, 3, tick_ms(r));
 
+		/*
+		 * Whatever poll() saw: a SIGCONT that made us run is there now,
+		 * and stopping with the command would discard it.
+		 */
+		if (n != 0)
+			while ((one = signals_next(&r->signals)).number)
+				on_signal(r, one);
 		if (n > 0 && fds[0].revents && !on_event(r))
 			return;
 		look_at_lease(r);
 		if (r->lost)
 			fds[2].fd = -1;
-		if (n > 0 && fds[1].revents)
-			while ((one = signals_next(&r->signals)).number)
-				on_signal(r, one);
 	}
 }
 

@@ -1,5 +1,6 @@
 #include "signals.h"
 
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -110,10 +111,16 @@ void signals_die_of(int number)
 
 void signals_restore_terminal(const signals *s)
 {
-	/* SIGTTOU is blocked: allowed from the background too. */
-	if (s->terminal < 0 || s->terminal_group != getpgrp())
+	pid_t group = s->terminal >= 0 ? tcgetpgrp(s->terminal) : -1;
+
+	if (group < 0 || s->terminal_group != getpgrp())
 		return;
-	if (tcgetpgrp(s->terminal) != s->terminal_group)
+	if (group != s->terminal_group) {
+		/* Somebody has it, a shell that put us into the background. */
+		if (!kill(-group, 0) || errno != ESRCH)
+			return;
+		/* SIGTTOU is blocked: allowed from the background too. */
 		tcsetpgrp(s->terminal, s->terminal_group);
+	}
 	tcsetattr(s->terminal, TCSADRAIN, &s->settings);
 }

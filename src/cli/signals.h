@@ -57,7 +57,7 @@ void signals_stop_self(const signals *s, int number, pid_t command_group);
 /* Die of `number`, for a caller that looks at how we ended. May return. */
 void signals_die_of(int number);
 
-/* Put the terminal back as it was: what was killed could not. */
+/* Put the terminal back as it was, if it is ours: what was killed could not. */
 void signals_restore_terminal(const signals *s);
 
 #endif

@@ -16,6 +16,7 @@ static hf_status fail(hf_error *error, const char *what)
 
 hf_status watchdog_start(watchdog *dog, const watchdog_setup *setup, hf_error *error)
 {
+	pid_t me = getpid();
 	int channel[2];
 
 	if (!tree_init(&dog->tree, true))
@@ -36,7 +37,7 @@ hf_status watchdog_start(watchdog *dog, const watchdog_setup *setup, hf_error *e
 	prctl(PR_SET_CHILD_SUBREAPER, 1L);
 	dog->pid = _Fork();
 	if (dog->pid == 0)
-		watchdog_live(setup, dog->page, channel[1], getpgrp());
+		watchdog_live(setup, dog->page, channel[1], me);
 	close(channel[1]);
 	dog->channel = channel[0];
 	if (dog->pid > 0)
@@ -72,9 +73,20 @@ watchdog_event_kind watchdog_next_event(watchdog *dog, int *signal_out)
 	return (watchdog_event_kind)m.kind;
 }
 
-pid_t watchdog_command_group(const watchdog *dog)
+pid_t watchdog_stop_begins(watchdog *dog)
 {
-	return dog->page->command_group;
+	pid_t group;
+
+	dog->page->wrapper_stops = true;
+	group = dog->page->stopped_group;
+	if (!group)
+		dog->page->wrapper_stops = false;
+	return group;
+}
+
+void watchdog_stop_ends(watchdog *dog)
+{
+	dog->page->wrapper_stops = false;
 }
 
 void watchdog_wake(watchdog *dog)

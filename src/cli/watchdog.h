@@ -10,10 +10,10 @@
  *
  * Wrapper and watchdog are child subreapers. The deadline stands in a page that
  * both share: the wrapper moves it while it runs, and a stopped wrapper does
- * not. The watchdog stands in a process group of its own, so that neither the
- * terminal's keys nor a kill of the group reach it. If it is killed all the
- * same, the command gets SIGKILL from the kernel (PR_SET_PDEATHSIG), orphans
- * come to the wrapper, and watchdog_join() ends them.
+ * not. The watchdog stands in a session of its own, so that neither the terminal
+ * nor a kill of the group reach it. If it is killed all the same, the command
+ * gets SIGKILL from the kernel (PR_SET_PDEATHSIG), orphans come to the wrapper,
+ * and watchdog_join() ends them.
  *
  *	watchdog_start(&dog, &setup, &error)
  *	for (;;)	poll dog.channel (readable: an event), and meanwhile
@@ -111,8 +111,13 @@ void watchdog_order(watchdog *dog, watchdog_order_kind kind, int signal);
 /* The next event that is there; *signal_out is for WATCHDOG_STOPPED. */
 watchdog_event_kind watchdog_next_event(watchdog *dog, int *signal_out);
 
-/* The command's process group when it was last stopped. */
-pid_t watchdog_command_group(const watchdog *dog);
+/*
+ * On WATCHDOG_STOPPED: the command's process group if it still is stopped; then
+ * stop this process and afterwards call watchdog_stop_ends(). Whoever continues
+ * the command, or ends it, continues this process too. 0: it goes on already.
+ */
+pid_t watchdog_stop_begins(watchdog *dog);
+void watchdog_stop_ends(watchdog *dog);
 
 /* If somebody has stopped the watchdog, continue it. On SIGCHLD. */
 void watchdog_wake(watchdog *dog);

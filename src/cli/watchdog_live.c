@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Where the tree's copy of hold_fd goes: above what scripts use by number,
@@ -26,6 +27,7 @@ struct dog {
 	int tree_fd; /* the tree's copy of hold_fd; -1: none */
 	int listing; /* a folder being read; -1: none */
 	int64_t armed_ms;
+	pid_t wrapper;
 	pid_t wrapper_group; /* process group */
 	bool wrapper_gone;
 	tree tree;
@@ -105,14 +107,19 @@ static void close_private(void *arg, pid_t number)
 }
 
 /*
- * The command runs. Step out of the wrapper's process group, and keep nobody
- * waiting for the end of a pipe.
+ * The command runs. Step out of the wrapper's session, and keep nobody waiting
+ * for the end of a pipe.
+ *
+ * A process group of our own would not do: as a parent in the same session we
+ * would be the one that controls the wrapper's group where nobody else does,
+ * and when the command ended the kernel would send that group SIGHUP if the
+ * wrapper was stopped. In another session we are to it what init would be.
  */
 static void settle(struct dog *dog)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	setpgid(0, 0);
+	setsid();
 	prctl(PR_SET_NAME, "holdfast-watch");
 	if (fd >= 0) {
 		dup2(fd, STDIN_FILENO);
@@ -217,10 +224,30 @@ static void arm(struct dog *dog)
 
 /* ---- the end ---- */
 
+/*
+ * The command is not stopped any more: nor may the wrapper be that stopped with
+ * it, which has a lease to renew or an end to tell of. It may be on the point
+ * of stopping, so one SIGCONT is not enough.
+ */
+static void not_stopped(struct dog *dog)
+{
+	static const struct timespec pause = {.tv_nsec = 1000000};
+	int i;
+
+	dog->page->stopped_group = 0;
+	for (i = 0; i < 1000 && dog->page->wrapper_stops; i++) {
+		if (getppid() != dog->wrapper)
+			return;
+		kill(dog->wrapper, SIGCONT);
+		nanosleep(&pause, NULL);
+	}
+}
+
 _Noreturn static void finish(struct dog *dog)
 {
 	watchdog_outcome *o = &dog->page->outcome;
 
+	not_stopped(dog);
 	o->started = dog->tree.leader > 0 && o->start_errno == 0;
 	o->status_known = dog->tree.leader_gone;
 	o->status = dog->tree.leader_status;
@@ -264,10 +291,12 @@ static void look_at_command(struct dog *dog)
 	if (!dog->tree.leader_news)
 		return;
 	dog->tree.leader_news = false;
-	if (!WIFSTOPPED(status) || dog->ending)
+	if (WIFSTOPPED(status) && !dog->ending) {
+		dog->page->stopped_group = getpgid(dog->tree.leader);
+		tell(dog, WATCHDOG_STOPPED, WSTOPSIG(status));
 		return;
-	dog->page->command_group = getpgid(dog->tree.leader);
-	tell(dog, WATCHDOG_STOPPED, WSTOPSIG(status));
+	}
+	not_stopped(dog);
 }
 
 /* Does not return when nothing is left to watch. */
@@ -355,7 +384,8 @@ static void look_at_clock(struct dog *dog)
 	}
 }
 
-static void wait_for_something(struct dog *dog, const sigset_t *open_mask)
+/* True: there are orders. */
+static bool wait_for_something(struct dog *dog, const sigset_t *open_mask)
 {
 	struct pollfd fds[2] = {{.fd = dog->timer, .events = POLLIN},
 		{.fd = dog->wrapper_gone ? -1 : dog->channel, .events = POLLIN}};
@@ -363,15 +393,14 @@ static void wait_for_something(struct dog *dog, const sigset_t *open_mask)
 
 	arm(dog);
 	if (ppoll(fds, 2, NULL, open_mask) <= 0)
-		return;
+		return false;
 	if (fds[0].revents)
 		(void)!read(dog->timer, &ticks, sizeof(ticks));
-	if (fds[1].revents)
-		take_orders(dog);
+	return fds[1].revents != 0;
 }
 
-_Noreturn void watchdog_live(const watchdog_setup *setup, struct watchdog_page *page,
-	int channel, pid_t wrapper_group)
+_Noreturn void watchdog_live(
+	const watchdog_setup *setup, struct watchdog_page *page, int channel, pid_t wrapper)
 {
 	struct dog dog = {.setup = setup,
 		.page = page,
@@ -379,10 +408,12 @@ _Noreturn void watchdog_live(const watchdog_setup *setup, struct watchdog_page *
 		.timer = -1,
 		.tree_fd = -1,
 		.listing = -1,
-		.wrapper_group = wrapper_group};
+		.wrapper = wrapper,
+		.wrapper_group = getpgrp()};
 	struct sigaction action = {.sa_handler = on_child};
 	sigset_t mask;
 	pid_t command;
+	bool ordered = false;
 
 	/* Blocked but while waiting: all, and SIGCHLD then alone gets through. */
 	sigfillset(&mask);
@@ -397,8 +428,11 @@ _Noreturn void watchdog_live(const watchdog_setup *setup, struct watchdog_page *
 	dog.tree.leader = command;
 	settle(&dog);
 	for (;;) {
+		/* First: an order to continue is about the stop before it. */
 		look_at_children(&dog);
+		if (ordered)
+			take_orders(&dog);
 		look_at_clock(&dog);
-		wait_for_something(&dog, &mask);
+		ordered = wait_for_something(&dog, &mask);
 	}
 }

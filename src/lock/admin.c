@@ -155,18 +155,20 @@ hf_status hf_force_release(hf_manager *manager, const char *name, const char *by
 
 	if (st)
 		return st;
-	if (by && (strlen(by) > 200 || !hf_utf8_plain(by, strlen(by))))
+	if (!by)
+		by = hf_self_owner();
+	if (strlen(by) > 200 || !hf_utf8_plain(by, strlen(by)))
 		return hf_fail(error, HF_INVALID, "force-release", 0,
 			"the name of who does it must be up to 200 bytes of plain UTF-8");
 	setup = hf_manager_setup(manager, name, HF_ASK_FORCE_RELEASE);
-	setup.request.grant.owner = by ? by : "";
+	setup.request.grant.owner = by;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
 	if (ended_out)
 		*ended_out = attempt.ended;
 	hf_attempt_free(&attempt);
 	if (st == HF_CORRUPT && even_corrupt)
-		st = replace_corrupt(manager, name, by ? by : "", error);
+		st = replace_corrupt(manager, name, by, error);
 	return st;
 }
 

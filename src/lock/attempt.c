@@ -6,8 +6,21 @@
 
 enum { ST_READ, ST_DECIDE, ST_PROBE, ST_SWAP, ST_WAIT, ST_DONE };
 
+/* now + ms, which may be as good as for ever. */
+static int64_t after(int64_t now_ms, int64_t ms)
+{
+	return ms > INT64_MAX - now_ms ? INT64_MAX : now_ms + ms;
+}
+
 static hf_step done(hf_attempt *a, hf_status status)
 {
+	/*
+	 * An etag without its bytes is no state to begin the next attempt from:
+	 * it would read as absent.
+	 */
+	if (a->bare)
+		hf_snapshot_clear(&a->snap);
+	a->bare = false;
 	a->status = status;
 	a->state = ST_DONE;
 	return HF_STEP_DONE;
@@ -22,60 +35,9 @@ void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now 
 	hf_rng_seed(&attempt->rng, setup->seed);
 	if (!attempt->setup.observer)
 		attempt->setup.observer = &attempt->own_observer;
-	attempt->wait_until_ms = setup->wait_ms < 0 ? INT64_MAX : now.boot_ms + setup->wait_ms;
+	attempt->wait_until_ms =
+		setup->wait_ms < 0 ? INT64_MAX : after(now.boot_ms, setup->wait_ms);
 	attempt->state = ST_READ;
-}
-
-void hf_attempt_free(hf_attempt *attempt)
-{
-	hf_snapshot_clear(&attempt->snap);
-	hf_snapshot_clear(&attempt->reply);
-	hf_record_free(&attempt->record);
-	hf_record_free(&attempt->next);
-	hf_buf_free(&attempt->scratch);
-	hf_buf_free(&attempt->out);
-	hf_buf_free(&attempt->line);
-	hf_buf_free(&attempt->summary);
-	hf_observer_free(&attempt->own_observer);
-	free(attempt->evidence);
-	attempt->evidence = NULL;
-	free(attempt->view);
-	attempt->view = NULL;
-}
-
-static void exchange_records(hf_record *a, hf_record *b)
-{
-	hf_record old = *a;
-
-	*a = *b;
-	*b = old;
-}
-
-static void exchange_bufs(hf_buf *a, hf_buf *b)
-{
-	hf_buf old = *a;
-
-	*a = *b;
-	*b = old;
-}
-
-void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from)
-{
-	hf_grant_evidence *evidence = to->evidence;
-	size_t cap = to->evidence_cap;
-
-	exchange_records(&to->record, &from->record);
-	exchange_records(&to->next, &from->next);
-	hf_record_reset(&to->record);
-	hf_record_reset(&to->next);
-	exchange_bufs(&to->scratch, &from->scratch);
-	exchange_bufs(&to->out, &from->out);
-	exchange_bufs(&to->line, &from->line);
-	exchange_bufs(&to->summary, &from->summary);
-	to->evidence = from->evidence;
-	to->evidence_cap = from->evidence_cap;
-	from->evidence = evidence;
-	from->evidence_cap = cap;
 }
 
 static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
@@ -86,6 +48,7 @@ static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
 	a->fresh = fresh;
 	a->decoded = false;
 	a->written = false;
+	a->bare = false;
 	a->state = ST_DECIDE;
 }
 
@@ -95,7 +58,7 @@ void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *r
 		return;
 	take_snapshot(attempt, known, false);
 	if (record) {
-		exchange_records(&attempt->next, record);
+		hf_record_exchange(&attempt->next, record);
 		attempt->written = true;
 	}
 }
@@ -107,8 +70,9 @@ static hf_status decode_snapshot(hf_attempt *a)
 {
 	if (!a->written)
 		return hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
-	exchange_records(&a->record, &a->next);
+	hf_record_exchange(&a->record, &a->next);
 	a->written = false;
+	a->bare = true;
 	return HF_OK;
 }
 
@@ -170,29 +134,6 @@ static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 	return e;
 }
 
-/* What neighbours are to see of the new state: one holder, the exclusive first. */
-static void fill_view(hf_public_view *view, const hf_record *r)
-{
-	const hf_grant *g = r->grants;
-	size_t i;
-
-	memset(view, 0, sizeof(*view));
-	view->held = r->grant_count > 0;
-	if (!view->held)
-		return;
-	for (i = 1; i < r->grant_count; i++)
-		if (r->grants[i].mode == HF_EXCLUSIVE && g->mode == HF_SHARED)
-			g = &r->grants[i];
-	view->exclusive = g->mode == HF_EXCLUSIVE;
-	view->pid = g->process.pid;
-	view->acquired_wall_ms = g->acquired_wall_ms;
-	view->ttl_ms = g->ttl_ms;
-	hf_copy(view->id, sizeof(view->id), g->id);
-	hf_copy(view->owner, sizeof(view->owner), g->owner);
-	hf_copy(view->fingerprint, sizeof(view->fingerprint), g->fingerprint);
-	hf_copy(view->host, sizeof(view->host), g->process.host);
-}
-
 /* Turn the verdict's next record into the change to swap in. */
 static hf_step want_swap(hf_attempt *a, hf_now now)
 {
@@ -207,7 +148,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 			a->view = malloc(sizeof(*a->view));
 		if (!a->view)
 			return done(a, hf_fail_memory(&a->error, "attempt"));
-		fill_view(a->view, &a->next);
+		hf_record_view(a->view, &a->next);
 		a->change.view = a->view;
 	}
 	if (!a->verdict.amend) {
@@ -236,65 +177,9 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	if (!a->setup.host_clock[0] && (a->setup.capabilities & HF_CAP_CLOCK))
 		base -= a->snap.told_ms - a->snap.asked_ms;
 	if (!a->pending)
-		a->base_ms = base;
+		a->asked_base_ms = base;
 	a->state = ST_SWAP;
 	return HF_STEP_SWAP;
-}
-
-static void explain_held(hf_attempt *a, hf_status status)
-{
-	const hf_grant *g =
-		a->verdict.blocker >= 0 ? &a->record.grants[a->verdict.blocker] : NULL;
-	const char *name = a->setup.name;
-	const char *who = g ? (g->owner[0] ? g->owner : "another") : "";
-
-	switch (status) {
-	case HF_HELD:
-	case HF_TIMED_OUT:
-		if (!g && a->record.closed_ms)
-			hf_fail(&a->error, status, "acquire", 0,
-				"lock '%s' is closed for a while: its last lease ended without "
-				"a "
-				"release and had a lock delay",
-				name);
-		else if (!g)
-			hf_fail(&a->error, status, "acquire", 0, "lock '%s' is held", name);
-		else
-			hf_fail(&a->error, status, "acquire", 0,
-				"lock '%s' is held by %s%s%s, pid %lld (token %llu)", name, who,
-				g->process.host[0] ? " on " : "", g->process.host,
-				(long long)g->process.pid, (unsigned long long)g->token);
-		break;
-	case HF_NOT_OWNER:
-		if (g)
-			hf_fail(&a->error, status, "release", 0,
-				"lock '%s' is owned by %s, not %s", name, who,
-				a->setup.request.who.owner ? a->setup.request.who.owner
-				: a->setup.request.who.id  ? a->setup.request.who.id
-							   : "the given fingerprint");
-		else
-			hf_fail(&a->error, status, "release", 0, "lock '%s' is not held", name);
-		break;
-	case HF_LOST:
-		hf_fail(&a->error, status, "lease", 0, "the lease of lock '%s' had ended: %s",
-			name,
-			a->verdict.reason[0] ? a->verdict.reason
-					     : "it expired or was taken away");
-		break;
-	case HF_INVALID:
-		hf_fail(&a->error, status, "acquire", 0, "lock '%s': %s", name,
-			a->verdict.reason);
-		break;
-	case HF_UNKNOWN:
-		hf_fail(&a->error, status, "swap", 0,
-			"lock '%s': a request may or may not have reached the store, and it "
-			"could "
-			"not be found out; look with 'holdfast status'",
-			name);
-		break;
-	default:
-		break;
-	}
 }
 
 static hf_step decide(hf_attempt *a, hf_now now);
@@ -318,16 +203,16 @@ static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 {
 	if (a->pending && status != HF_OK && status != HF_UNKNOWN) {
 		if (!a->giving_up) {
-			explain_held(a, status);
+			hf_attempt_explain(a, status);
 			give_up(a, status);
-			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
+			a->settle_until_ms = after(now.boot_ms, a->setup.settle_ms);
 			a->state = ST_DECIDE;
 			return decide(a, now);
 		}
 		status = HF_UNKNOWN;
 	}
 	if (status != HF_OK)
-		explain_held(a, status);
+		hf_attempt_explain(a, status);
 	return done(a, status);
 }
 
@@ -351,9 +236,7 @@ static int64_t backoff(hf_attempt *a, int64_t min_ms, int64_t max_ms)
 	uint32_t i;
 
 	for (i = 0; i < a->tries && cap < max_ms; i++)
-		cap *= 2;
-	if (cap > max_ms)
-		cap = max_ms;
+		cap = cap > max_ms / 2 ? max_ms : cap * 2;
 	a->tries++;
 	return 1 + (int64_t)hf_rng_below(&a->rng, (uint64_t)cap);
 }
@@ -370,7 +253,7 @@ static hf_step held(hf_attempt *a, hf_now now)
 	if (s->strategy == HF_RETRY) {
 		if (a->tries >= s->max_retries)
 			return conclude(a, HF_HELD, now);
-		wake = now.boot_ms + backoff(a, s->backoff_min_ms, s->backoff_max_ms);
+		wake = after(now.boot_ms, backoff(a, s->backoff_min_ms, s->backoff_max_ms));
 	} else {
 		int64_t pause = jittered(a, s->poll_ms);
 
@@ -388,6 +271,17 @@ static void review_pending(hf_attempt *a)
 		a->pending = false; /* it landed or never will: the rules tell */
 }
 
+/*
+ * There without a swap of this decision. The generation tells whether the last
+ * request of unknown fate did it: only then is it known since when to trust.
+ */
+static void found(hf_attempt *a)
+{
+	a->token = a->verdict.token;
+	if (a->sent && a->verdict.gen == a->sent_gen)
+		a->base_ms = a->sent_base_ms;
+}
+
 static hf_step decide(hf_attempt *a, hf_now now)
 {
 	hf_request barrier = a->setup.request;
@@ -397,7 +291,11 @@ static hf_step decide(hf_attempt *a, hf_now now)
 
 	if (st == HF_CORRUPT && a->pending) {
 		st = HF_UNKNOWN; /* it may be ours that cannot be read */
-		explain_held(a, st);
+		hf_attempt_explain(a, st);
+	}
+	if (st == HF_CORRUPT && !a->fresh) {
+		a->state = ST_READ; /* it may have been repaired since */
+		return HF_STEP_READ;
 	}
 	if (st)
 		return done(a, st);
@@ -411,7 +309,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
 		if (a->verdict.status != HF_OK || a->verdict.swap)
 			return say_final(a);
-		a->token = a->verdict.token;
+		found(a);
 		return done(a, HF_OK);
 	} else if (a->giving_up) {
 		a->giving_up = false;
@@ -423,6 +321,18 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		return HF_STEP_PROBE;
 	}
 	a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
+	if (a->verdict.status == HF_OK && !a->verdict.swap && a->fresh && !a->sent &&
+		request->ask == HF_ASK_CONVERT) {
+		/*
+		 * In that mode already. A conversion back, asked for by an earlier
+		 * attempt whose fate is unknown, could land yet: move on first.
+		 */
+		uint64_t token = a->verdict.token;
+
+		barrier.ask = HF_ASK_BARRIER;
+		a->verdict = hf_rules_apply(&a->record, &barrier, &e, &a->next, &a->scratch);
+		a->verdict.token = token;
+	}
 	if (a->verdict.status == HF_OK && a->verdict.swap)
 		return want_swap(a, now);
 	if (!a->fresh) {
@@ -439,7 +349,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		return want_swap(a, now);
 	if (a->verdict.status == HF_HELD)
 		return held(a, now);
-	a->token = a->verdict.token;
+	found(a);
 	/* A release that was asked for and now finds nothing has landed. */
 	if (request->ask == HF_ASK_RELEASE && a->sent &&
 		(a->verdict.status == HF_NOT_OWNER || a->verdict.status == HF_LOST))
@@ -460,6 +370,7 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
 		attempt->written = false;
+		attempt->bare = false;
 		attempt->asked_ms = now.boot_ms;
 		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
@@ -483,6 +394,21 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 	}
 }
 
+/*
+ * How long the fate of a request is looked into, from its first UNKNOWN: beyond
+ * the wait, which only those have who wait for the lock. Later ones do not
+ * prolong it: a store that never answers a swap would keep us for ever.
+ */
+static int64_t settle_until(const hf_attempt *a, hf_now now)
+{
+	bool tries = a->setup.strategy == HF_FAIL_FAST || a->setup.strategy == HF_RETRY;
+	int64_t from = now.boot_ms;
+
+	if (!a->giving_up && !tries && from < a->wait_until_ms)
+		from = a->wait_until_ms;
+	return after(from, a->setup.settle_ms);
+}
+
 /* The store did not answer: again after a pause, while there is time. */
 static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, hf_now now)
 {
@@ -492,9 +418,8 @@ static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, 
 		a->error = *error;
 	if (a->pending) {
 		if (!a->settle_until_ms)
-			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
-		if (until < a->settle_until_ms)
-			until = a->settle_until_ms;
+			a->settle_until_ms = settle_until(a, now);
+		until = a->settle_until_ms;
 		status = HF_UNKNOWN;
 	} else if (a->setup.strategy == HF_FAIL_FAST) {
 		until = now.boot_ms;
@@ -506,7 +431,7 @@ static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, 
 	if (now.boot_ms >= until || (a->setup.strategy == HF_RETRY && !a->pending &&
 					    a->tries >= a->setup.max_retries)) {
 		if (status == HF_UNKNOWN)
-			explain_held(a, status);
+			hf_attempt_explain(a, status);
 		done(a, status);
 		return;
 	}
@@ -566,6 +491,7 @@ void hf_attempt_on_swap(
 		a->pending = false;
 		a->ended += a->verdict.ended;
 		a->token = a->verdict.token;
+		a->base_ms = a->asked_base_ms;
 		adopt_own_record(a);
 		if (a->giving_up)
 			say_final(a);
@@ -575,21 +501,19 @@ void hf_attempt_on_swap(
 			conclude(a, a->verdict.status, now);
 		return;
 	case HF_CHANGED:
-		if (!a->pending)
-			a->base_ms = 0; /* what is found now is not ours */
 		take_snapshot(a, &a->reply, true);
 		return;
 	case HF_UNKNOWN:
+		if (!a->pending) {
+			a->sent_gen = a->next.gen;
+			a->sent_base_ms = a->asked_base_ms;
+		}
 		a->pending = true;
 		a->sent = true;
 		a->pending_over = a->snap.etag;
-		if (!a->settle_until_ms || !a->giving_up)
-			a->settle_until_ms = now.boot_ms + a->setup.settle_ms;
 		unreachable(a, status, error, now);
 		return;
 	default:
-		if (!a->pending)
-			a->base_ms = 0;
 		unreachable(a, status, error, now);
 		return;
 	}
@@ -611,5 +535,6 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 		return;
 	}
 	give_up(attempt, status);
+	attempt->settle_until_ms = 0; /* anew, from the next look */
 	attempt->state = ST_READ;
 }

@@ -112,12 +112,16 @@ typedef struct hf_attempt {
 	int64_t settle_until_ms;
 	int64_t asked_ms;
 	uint64_t asked_gen; /* least_gen when the store was asked */
+	int64_t asked_base_ms; /* base of what is asked, or of what is pending */
+	uint64_t sent_gen; /* of the last request of unknown fate */
+	int64_t sent_base_ms;
 	uint32_t tries;
 	hf_verdict verdict;
 	hf_rng rng;
 	hf_record next;
 	/* snap is what we wrote: next, which owns its strings; no data in snap. */
 	bool written;
+	bool bare; /* record is what we wrote: still no data in snap */
 	hf_buf scratch;
 	hf_buf out;
 	hf_buf line;
@@ -141,7 +145,8 @@ void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from);
 /*
  * Begin from a state known from before instead of a read; takes its memory.
  * `record` (NULL: not at hand) is that state decoded, owning its strings; it
- * is exchanged for an unused one. Only an answer that a swap confirms is given on it: all else is read first.
+ * is exchanged for an unused one. Only an answer that a swap confirms is given
+ * on it: all else is read first.
  */
 void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *record);
 
@@ -163,5 +168,9 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status);
 hf_status hf_snapshot_decode(
 	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error);
 void hf_snapshot_clear(hf_snapshot *snapshot);
+/* What neighbours are to see of a record: one holder, the exclusive first. */
+void hf_record_view(hf_public_view *view, const hf_record *record);
+/* Put `status` into words in attempt->error. */
+void hf_attempt_explain(hf_attempt *attempt, hf_status status);
 
 #endif

@@ -199,6 +199,20 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 	return st;
 }
 
+/*
+ * Seize it for a change; HF_LOST if its time is over: once it was, it is not to
+ * become ours again, even where the store still has the grant.
+ */
+static hf_status seize_valid(hf_lease *lease, const char *op, hf_error *error)
+{
+	hf_lease_seize(lease);
+	if (hf_lease_valid(lease))
+		return HF_OK;
+	hf_lease_let_go(lease);
+	hf_lease_tell_lost(lease);
+	return hf_fail(error, HF_LOST, op, 0, "the lease of lock '%s' had ended", lease->name);
+}
+
 hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 {
 	hf_attempt_setup setup;
@@ -211,7 +225,9 @@ hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
 		return hf_fail(error, HF_INVALID, "extend", 0,
 			"the ttl must be 0 (as it was) or 100 ms to 365 days");
-	hf_lease_seize(lease);
+	st = seize_valid(lease, "extend", error);
+	if (st)
+		return st;
 	setup = setup_for(lease, HF_ASK_RENEW);
 	setup.request.renewals = hf_lease_next_renewal(lease);
 	setup.request.ttl_ms = ttl_ms;
@@ -244,7 +260,9 @@ hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
 		return hf_fail(error, HF_INVALID, "convert", 0,
 			"a hold of this layout (flock) cannot change its mode: release it and "
 			"acquire again");
-	hf_lease_seize(lease);
+	st = seize_valid(lease, "convert", error);
+	if (st)
+		return st;
 	setup = setup_for(lease, HF_ASK_CONVERT);
 	setup.request.mode = mode;
 	setup.strategy = HF_FAIL_FAST; /* HELD is an answer here */

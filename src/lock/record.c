@@ -73,6 +73,14 @@ void hf_record_free(hf_record *record)
 	memset(record, 0, sizeof(*record));
 }
 
+void hf_record_exchange(hf_record *a, hf_record *b)
+{
+	hf_record old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
 /* Room for one more of `size` bytes in *items; the doubled array, or NULL. */
 static void *grown(void *items, size_t count, size_t *cap, size_t size)
 {

@@ -149,6 +149,7 @@ void hf_record_init(hf_record *record);
 void hf_record_free(hf_record *record);
 /* Back to empty, keeping memory. */
 void hf_record_reset(hf_record *record);
+void hf_record_exchange(hf_record *a, hf_record *b);
 
 /* Append a zeroed entry with all strings ""; NULL when out of memory. */
 hf_grant *hf_record_add_grant(hf_record *record);

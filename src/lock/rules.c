@@ -1,151 +1,8 @@
 /* The rules. See rules.h; the chart there is the table here. */
 #include "rules.h"
+#include "lock_state.h"
 
 #include <assert.h>
-
-/* ---- the chart ---- */
-
-enum { FREE = 1, CLOSED = 2, SHARED = 4, EXCLUSIVE = 8 };
-
-/* Where an event may lead to from each state; 0: it may not happen there. */
-static const struct {
-	unsigned char free, closed, shared, exclusive;
-} chart[HF_EV_COUNT_] = {
-	[HF_EV_ACQUIRE] = {SHARED | EXCLUSIVE, 0, SHARED, 0},
-	[HF_EV_STEAL] = {SHARED | EXCLUSIVE, 0, SHARED, 0},
-	[HF_EV_FORCE] = {SHARED | EXCLUSIVE, SHARED | EXCLUSIVE, SHARED, 0},
-	[HF_EV_REENTER] = {0, 0, SHARED, EXCLUSIVE},
-	[HF_EV_RENEW] = {0, 0, SHARED, EXCLUSIVE},
-	[HF_EV_EXTEND] = {0, 0, SHARED, EXCLUSIVE},
-	[HF_EV_RELEASE] = {0, 0, SHARED | FREE | CLOSED, EXCLUSIVE | SHARED | FREE | CLOSED},
-	[HF_EV_UPGRADE] = {0, 0, EXCLUSIVE, EXCLUSIVE},
-	[HF_EV_DOWNGRADE] = {0, 0, 0, SHARED},
-	[HF_EV_EXPIRE] = {FREE, CLOSED, SHARED, EXCLUSIVE},
-	[HF_EV_BARRIER] = {FREE, CLOSED, SHARED, EXCLUSIVE},
-	[HF_EV_FORCE_RELEASE] = {FREE, FREE, 0, 0},
-};
-
-static int state_of(const hf_record *r)
-{
-	size_t i;
-
-	if (!r->grant_count)
-		return r->closed_ms ? CLOSED : FREE;
-	for (i = 0; i < r->grant_count; i++)
-		if (r->grants[i].mode == HF_EXCLUSIVE)
-			return EXCLUSIVE;
-	return SHARED;
-}
-
-static bool chart_allows(int from, hf_event_kind event, int to)
-{
-	int allowed = from == FREE     ? chart[event].free
-		      : from == CLOSED ? chart[event].closed
-		      : from == SHARED ? chart[event].shared
-				       : chart[event].exclusive;
-
-	return (allowed & to) != 0;
-}
-
-/* ---- groups ---- */
-
-static bool same_group(const hf_grant *a, const hf_grant *b)
-{
-	return strcmp(a->group, b->group) == 0;
-}
-
-/* True for the first grant of each group: counting these counts groups. */
-static bool leads_group(const hf_record *r, size_t i)
-{
-	size_t j;
-
-	for (j = 0; j < i; j++)
-		if (same_group(&r->grants[j], &r->grants[i]))
-			return false;
-	return true;
-}
-
-static size_t group_count(const hf_record *r)
-{
-	size_t n = 0;
-	size_t i;
-
-	for (i = 0; i < r->grant_count; i++)
-		n += leads_group(r, i);
-	return n;
-}
-
-static void assert_invariants(const hf_record *prev, const hf_record *next)
-{
-	size_t i;
-
-	for (i = 0; i < next->grant_count; i++) {
-		const hf_grant *g = &next->grants[i];
-
-		assert(!(g->flags & HF_GRANT_FOREIGN));
-		assert(g->token > 0 && g->token <= next->counter);
-	}
-	if (state_of(next) == EXCLUSIVE)
-		assert(group_count(next) == 1);
-	if (state_of(next) == SHARED && next->grants[0].limit)
-		assert(group_count(next) <= next->grants[0].limit);
-	assert(next->gen > prev->gen);
-	assert(next->counter >= prev->counter);
-	(void)prev;
-}
-
-/* ---- evidence ---- */
-
-static bool clock_shared(const char *clock, const hf_evidence *e)
-{
-	return clock[0] && strcmp(clock, e->clock) == 0;
-}
-
-static int64_t unchanged_ms(size_t i, const hf_evidence *e)
-{
-	return e->grants ? e->grants[i].unchanged_ms : 0;
-}
-
-int64_t hf_rules_remaining_ms(const hf_record *record, size_t i, const hf_evidence *e)
-{
-	const hf_grant *g = &record->grants[i];
-	int64_t left;
-
-	if (g->ttl_ms <= 0)
-		return -1;
-	left = clock_shared(g->clock, e) ? g->deadline_ms - e->now_ms
-					 : g->ttl_ms - unchanged_ms(i, e);
-	return left > 0 ? left : 0;
-}
-
-const char *hf_rules_over(const hf_record *record, size_t i, const hf_evidence *e)
-{
-	if ((record->grants[i].flags & HF_GRANT_BOUND) && e->grants && e->grants[i].dead)
-		return "dead";
-	return hf_rules_remaining_ms(record, i, e) == 0 ? "expired" : NULL;
-}
-
-int64_t hf_rules_closed_ms(const hf_record *record, const hf_evidence *e)
-{
-	int64_t left;
-
-	if (!record->closed_ms)
-		return 0;
-	left = clock_shared(record->closed_clock, e)
-		       ? record->closed_until_ms - e->now_ms
-		       : record->closed_ms - e->closed_unchanged_ms;
-	return left > 0 ? left : 0;
-}
-
-/* How long since grant i was last renewed, as far as we can know. */
-static int64_t unrenewed_ms(const hf_record *record, size_t i, const hf_evidence *e)
-{
-	const hf_grant *g = &record->grants[i];
-
-	if (clock_shared(g->clock, e))
-		return e->now_ms - (g->deadline_ms - g->ttl_ms);
-	return unchanged_ms(i, e);
-}
 
 /* ---- a decision under way ---- */
 
@@ -222,13 +79,13 @@ static void close_for(decision *d, const hf_grant *g, const char *why)
 	hf_record *n = d->next;
 	uint64_t gen = next_gen(d);
 	int64_t left = g->lock_delay_ms;
-	int64_t running = n->closed_gen == gen && !clock_shared(n->closed_clock, d->e)
+	int64_t running = n->closed_gen == gen && !hf_clock_shared(n->closed_clock, d->e)
 				  ? n->closed_ms /* closed just now: nothing of it was seen */
 				  : hf_rules_closed_ms(n, d->e);
 
-	if (left > 0 && !strcmp(why, "expired") && clock_shared(g->clock, d->e))
+	if (left > 0 && !strcmp(why, "expired") && hf_clock_shared(g->clock, d->e))
 		left += g->deadline_ms - d->e->now_ms;
-	if (left <= 0 || (left <= running && clock_shared(n->closed_clock, d->e)))
+	if (left <= 0 || (left <= running && hf_clock_shared(n->closed_clock, d->e)))
 		return;
 	n->closed_ms = g->lock_delay_ms > running ? g->lock_delay_ms : running;
 	n->closed_clock = d->e->clock;
@@ -290,8 +147,8 @@ static hf_verdict commit(decision *d, hf_status status, const hf_grant *about, i
 		ev->mode = about ? about->mode : HF_EXCLUSIVE;
 		ev->ended = d->ended->len ? d->ended->data : "";
 	}
-	assert(chart_allows(from, d->kind, state_of(n)));
-	assert_invariants(d->prev, n);
+	assert(hf_chart_allows(from, d->kind, hf_state_of(n)));
+	hf_assert_invariants(d->prev, n);
 	(void)from;
 	d->v.swap = true;
 	if (about)
@@ -315,7 +172,7 @@ static hf_verdict conclude(decision *d, hf_status status)
 	if (!d->v.ended || find_foreign(d->next) >= 0)
 		return answer(d, status);
 	d->kind = HF_EV_EXPIRE;
-	return commit(d, status, NULL, state_of(d->next));
+	return commit(d, status, NULL, hf_state_of(d->next));
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -362,7 +219,7 @@ static hf_verdict held(decision *d)
 		if (d->v.blocker < 0)
 			d->v.blocker = (int)i;
 		d->v.wait_ms = sooner(d->v.wait_ms, hf_rules_remaining_ms(d->prev, i, d->e));
-		left = d->req->stale_after_ms - unrenewed_ms(d->prev, i, d->e);
+		left = d->req->stale_after_ms - hf_unrenewed_ms(d->prev, i, d->e);
 		if (d->req->take == HF_TAKE_STALE && left > 0)
 			d->v.wait_ms = sooner(d->v.wait_ms, left);
 	}
@@ -378,13 +235,13 @@ static void take_from_holders(decision *d)
 
 	for (i = 0; i < d->prev->grant_count; i++) {
 		const hf_grant *g = &d->prev->grants[i];
-		bool full = want->limit && group_count(d->next) >= want->limit;
+		bool full = want->limit && hf_group_count(d->next) >= want->limit;
 
 		if (hf_rules_over(d->prev, i, d->e))
 			continue; /* not in next any more */
 		if (!(full || conflicts(g, want)) ||
 			(d->req->take == HF_TAKE_STALE &&
-				unrenewed_ms(d->prev, i, d->e) < d->req->stale_after_ms)) {
+				hf_unrenewed_ms(d->prev, i, d->e) < d->req->stale_after_ms)) {
 			j++;
 			continue;
 		}
@@ -417,7 +274,7 @@ static hf_status admissible(decision *d)
 		d->v.reason = "it is shared with another limit; the first holder's counts";
 		return HF_INVALID;
 	}
-	return want->limit && group_count(n) >= want->limit ? HF_HELD : HF_OK;
+	return want->limit && hf_group_count(n) >= want->limit ? HF_HELD : HF_OK;
 }
 
 static hf_verdict grant_it(decision *d, int from)
@@ -451,7 +308,8 @@ static hf_verdict reenter(decision *d)
 	size_t i;
 
 	for (i = 0; i < n->grant_count; i++) {
-		if (!same_group(&n->grants[i], want) || (n->grants[i].flags & HF_GRANT_FOREIGN))
+		if (!hf_same_group(&n->grants[i], want) ||
+			(n->grants[i].flags & HF_GRANT_FOREIGN))
 			continue;
 		token = larger(token, n->grants[i].token);
 		exclusive = exclusive || n->grants[i].mode == HF_EXCLUSIVE;
@@ -473,7 +331,7 @@ static hf_verdict reenter(decision *d)
 	g->clock = d->e->clock;
 	g->deadline_ms = d->e->now_ms + g->ttl_ms;
 	d->kind = HF_EV_REENTER;
-	return commit(d, HF_OK, g, exclusive ? EXCLUSIVE : SHARED);
+	return commit(d, HF_OK, g, exclusive ? HF_STATE_EXCLUSIVE : HF_STATE_SHARED);
 }
 
 static hf_verdict acquire(decision *d)
@@ -484,6 +342,7 @@ static hf_verdict acquire(decision *d)
 
 	if (mine >= 0) {
 		d->v.token = d->next->grants[mine].token;
+		d->v.gen = d->next->grants[mine].gen;
 		d->v.ended = 0;
 		return answer(d, HF_OK); /* it landed before */
 	}
@@ -501,7 +360,7 @@ static hf_verdict acquire(decision *d)
 		return answer(d, st);
 	if (st)
 		return held(d);
-	return grant_it(d, state_of(d->next));
+	return grant_it(d, hf_state_of(d->next));
 }
 
 /* ---- the others ---- */
@@ -536,7 +395,7 @@ static hf_verdict not_there(decision *d)
 static hf_verdict release(decision *d)
 {
 	hf_record *n = d->next;
-	int from = state_of(n);
+	int from = hf_state_of(n);
 	hf_grant gone = hf_grant_blank();
 	size_t i = 0;
 	size_t count = 0;
@@ -560,6 +419,27 @@ static hf_verdict release(decision *d)
 	return commit(d, HF_OK, &gone, from);
 }
 
+/*
+ * It lasts its ttl from now on, and not for less than it would have without:
+ * what time it is at the store may be known better for the last renewal than
+ * for this one.
+ */
+static void prolong(decision *d, hf_grant *g)
+{
+	int64_t deadline_ms;
+
+	if (d->req->ttl_ms && d->req->ttl_ms != g->ttl_ms) {
+		d->kind = HF_EV_EXTEND;
+		if (d->req->ttl_ms < g->ttl_ms)
+			g->deadline_ms = 0; /* that is what was asked for */
+		g->ttl_ms = d->req->ttl_ms;
+	}
+	deadline_ms = d->e->now_ms + g->ttl_ms;
+	if (!hf_clock_shared(g->clock, d->e) || g->deadline_ms < deadline_ms)
+		g->deadline_ms = deadline_ms;
+	g->clock = d->e->clock;
+}
+
 static hf_verdict renew(decision *d)
 {
 	hf_record *n = d->next;
@@ -580,27 +460,23 @@ static hf_verdict renew(decision *d)
 		changed = true;
 		g->renewals = d->req->renewals ? d->req->renewals : g->renewals + 1;
 		g->gen = next_gen(d);
-		if (d->req->ttl_ms && d->req->ttl_ms != g->ttl_ms) {
-			g->ttl_ms = d->req->ttl_ms;
-			d->kind = HF_EV_EXTEND;
-		}
-		g->clock = d->e->clock;
-		g->deadline_ms = d->e->now_ms + g->ttl_ms;
+		prolong(d, g);
 	}
 	if (!first)
 		return not_there(d);
 	d->v.token = first->token;
 	if (!changed) {
+		d->v.gen = first->gen;
 		d->v.ended = 0;
 		return answer(d, HF_OK);
 	}
-	return commit(d, HF_OK, first, state_of(n));
+	return commit(d, HF_OK, first, hf_state_of(n));
 }
 
 static hf_verdict convert(decision *d)
 {
 	hf_record *n = d->next;
-	int from = state_of(n);
+	int from = hf_state_of(n);
 	hf_grant *mine = NULL;
 	uint64_t token = 0;
 	size_t i;
@@ -623,7 +499,7 @@ static hf_verdict convert(decision *d)
 		if (d->req->mode == HF_SHARED && g->mode == HF_EXCLUSIVE)
 			return refuse(d, HF_INVALID, -1,
 				"another hold of this group is exclusive: release it first");
-		if (d->req->mode == HF_EXCLUSIVE && !same_group(g, mine)) {
+		if (d->req->mode == HF_EXCLUSIVE && !hf_same_group(g, mine)) {
 			d->v.blocker = find_id(d->prev, g->id);
 			d->v.wait_ms =
 				hf_rules_remaining_ms(d->prev, (size_t)d->v.blocker, d->e);
@@ -654,7 +530,7 @@ static hf_verdict force_release(decision *d)
 	d->next->grant_count = 0;
 	open_up(d->next);
 	d->kind = HF_EV_FORCE_RELEASE;
-	return commit(d, HF_OK, NULL, FREE);
+	return commit(d, HF_OK, NULL, HF_STATE_FREE);
 }
 
 hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
@@ -686,7 +562,7 @@ hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
 		if (find_foreign(next) >= 0)
 			return answer(&d, HF_UNKNOWN); /* not ours to move on */
 		d.kind = HF_EV_BARRIER;
-		return commit(&d, HF_OK, NULL, state_of(next));
+		return commit(&d, HF_OK, NULL, hf_state_of(next));
 	}
 	return answer(&d, HF_INVALID);
 }

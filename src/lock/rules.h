@@ -100,6 +100,7 @@ typedef struct hf_verdict {
 	bool swap;
 	bool amend; /* the swap is no event for the history */
 	uint64_t token; /* OK: of the grant it is about */
+	uint64_t gen; /* OK without a swap: of that grant */
 	size_t ended; /* grants that this ends */
 	/* HELD: until time alone may change the answer; -1: never. */
 	int64_t wait_ms;

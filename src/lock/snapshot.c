@@ -54,3 +54,25 @@ hf_status hf_snapshot_decode(
 		record->name = name;
 	return snapshot->foreign ? add_neighbour(record, snapshot, error) : HF_OK;
 }
+
+void hf_record_view(hf_public_view *view, const hf_record *r)
+{
+	const hf_grant *g = r->grants;
+	size_t i;
+
+	memset(view, 0, sizeof(*view));
+	view->held = r->grant_count > 0;
+	if (!view->held)
+		return;
+	for (i = 1; i < r->grant_count; i++)
+		if (r->grants[i].mode == HF_EXCLUSIVE && g->mode == HF_SHARED)
+			g = &r->grants[i];
+	view->exclusive = g->mode == HF_EXCLUSIVE;
+	view->pid = g->process.pid;
+	view->acquired_wall_ms = g->acquired_wall_ms;
+	view->ttl_ms = g->ttl_ms;
+	hf_copy(view->id, sizeof(view->id), g->id);
+	hf_copy(view->owner, sizeof(view->owner), g->owner);
+	hf_copy(view->fingerprint, sizeof(view->fingerprint), g->fingerprint);
+	hf_copy(view->host, sizeof(view->host), g->process.host);
+}

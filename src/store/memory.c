@@ -15,6 +15,7 @@
  * it has a copy, which it must not use.
  */
 #include "builtin.h"
+#include "line_ring.h"
 
 #include "base/process.h"
 
@@ -28,19 +29,6 @@
 
 #define FIRST_BUCKETS 64
 
-struct line {
-	char *text;
-	size_t cap;
-};
-
-/* A ring: the newest is at (first + count - 1) % cap. */
-struct history {
-	struct line *lines;
-	size_t cap;
-	size_t first;
-	size_t count;
-};
-
 struct entry {
 	struct entry *next;
 	uint64_t hash;
@@ -48,7 +36,7 @@ struct entry {
 	char *data;
 	size_t len;
 	size_t cap;
-	struct history history;
+	hf_line_ring history;
 	char name[];
 };
 
@@ -90,66 +78,6 @@ static void leave_parents_spaces(void)
 	pthread_mutex_init(&spaces_mutex, NULL); /* perhaps locked at the fork */
 	named_spaces = NULL;
 	spaces_generation = generation;
-}
-
-/* ---- history ---- */
-
-static void history_free(struct history *h)
-{
-	size_t i;
-
-	for (i = 0; i < h->cap; i++)
-		free(h->lines[i].text);
-	free(h->lines);
-	*h = (struct history){.lines = NULL};
-}
-
-static struct line *history_at(const struct history *h, size_t i)
-{
-	return &h->lines[(h->first + i) % h->cap];
-}
-
-static bool history_make_room(struct history *h)
-{
-	size_t cap = h->cap ? h->cap * 2 : 8;
-	struct line *lines = calloc(cap, sizeof(*lines));
-	size_t i;
-
-	if (!lines)
-		return false;
-	for (i = 0; i < h->cap; i++)
-		lines[i] = *history_at(h, i);
-	free(h->lines);
-	h->lines = lines;
-	h->cap = cap;
-	h->first = 0;
-	return true;
-}
-
-/*
- * Get the place of the next line ready, so that adding it cannot fail. With
- * a limit the oldest line's memory is used again.
- */
-static bool history_prepare(struct history *h, size_t limit, size_t text_size)
-{
-	struct line *line;
-
-	while (limit && h->count >= limit) {
-		h->first = (h->first + 1) % h->cap;
-		h->count--;
-	}
-	if (h->count == h->cap && !history_make_room(h))
-		return false;
-	line = history_at(h, h->count);
-	if (line->cap < text_size) {
-		char *text = realloc(line->text, text_size + 32);
-
-		if (!text)
-			return false;
-		line->text = text;
-		line->cap = text_size + 32;
-	}
-	return true;
 }
 
 /* ---- the map ---- */
@@ -202,7 +130,7 @@ static struct entry *new_entry(const char *name, uint64_t hash)
 
 static void entry_free(struct entry *e)
 {
-	history_free(&e->history);
+	hf_line_ring_free(&e->history);
 	free(e->data);
 	free(e);
 }
@@ -377,7 +305,8 @@ static hf_status change_nolock(hf_store *space, struct entry **at, const char *n
 	struct entry *e = *at ? *at : new_entry(name, hash);
 
 	if (!e || !entry_make_room(e, change->len) ||
-		(line && !history_prepare(&e->history, change->history_limit, line_size))) {
+		(line &&
+			!hf_line_ring_prepare(&e->history, change->history_limit, line_size))) {
 		if (e && !*at)
 			entry_free(e);
 		return hf_fail_memory(error, "swap");
@@ -386,7 +315,7 @@ static hf_status change_nolock(hf_store *space, struct entry **at, const char *n
 	e->len = change->len;
 	e->change = ++space->changes;
 	if (line) {
-		memcpy(history_at(&e->history, e->history.count)->text, line, line_size);
+		memcpy(hf_line_ring_at(&e->history, e->history.count)->text, line, line_size);
 		e->history.count++;
 	}
 	if (!*at) {
@@ -492,7 +421,7 @@ static hf_status memory_history(hf_store *space, const char *name, size_t limit,
 	pthread_mutex_lock(&space->mutex);
 	e = *find(space, name, hash_of(name));
 	for (i = e ? e->history.count : 0; i > 0; i--) {
-		const char *text = history_at(&e->history, i - 1)->text;
+		const char *text = hf_line_ring_at(&e->history, i - 1)->text;
 
 		if (limit && e->history.count - i == limit)
 			break;
@@ -516,10 +445,10 @@ static hf_status memory_prune(hf_store *space, const char *name, size_t keep, hf
 	pthread_mutex_lock(&space->mutex);
 	e = *find(space, name, hash_of(name));
 	while (e && e->history.count > keep) {
-		struct line *oldest = history_at(&e->history, 0);
+		hf_line *oldest = hf_line_ring_at(&e->history, 0);
 
 		free(oldest->text);
-		*oldest = (struct line){.text = NULL};
+		*oldest = (hf_line){.text = NULL};
 		e->history.first = (e->history.first + 1) % e->history.cap;
 		e->history.count--;
 	}

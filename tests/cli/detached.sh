@@ -113,6 +113,9 @@ is "for its time" "$code" 0
 # ---- force-release ----
 hf force-release x
 is "force-release tells how many" "$code $out" "0 1 lease ended"
+hf log x -1 --json
+like "the history tells who did it, unless told otherwise user@host" \
+	"$(json '["events"][0]["owner"]' "$out")" '"*@*"'
 hf force-release x
 is "none are no error" "$code $out" "0 0 leases ended"
 hf acquire x -s --owner a

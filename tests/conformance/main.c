@@ -4,10 +4,17 @@
 #include <stdio.h>
 #include <unistd.h>
 
+static size_t append(
+	struct CMUnitTest *all, size_t n, const struct CMUnitTest *tests, size_t count)
+{
+	memcpy(all + n, tests, count * sizeof(*all));
+	return n + count;
+}
+
 int main(int argc, char **argv)
 {
 	struct CMUnitTest *all;
-	size_t n = register_test_count + lease_test_count + race_test_count;
+	size_t n = 0;
 	int failed;
 
 	if (argc < 2) {
@@ -18,13 +25,14 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		cmocka_set_test_filter(argv[2]);
 	world_make(argv[1]);
-	all = calloc(n, sizeof(*all));
+	all = calloc(register_test_count + lease_test_count + tidy_test_count + race_test_count,
+		sizeof(*all));
 	if (!all)
 		return 2;
-	memcpy(all, register_tests, register_test_count * sizeof(*all));
-	memcpy(all + register_test_count, lease_tests, lease_test_count * sizeof(*all));
-	memcpy(all + register_test_count + lease_test_count, race_tests,
-		race_test_count * sizeof(*all));
+	n = append(all, n, register_tests, register_test_count);
+	n = append(all, n, lease_tests, lease_test_count);
+	n = append(all, n, tidy_tests, tidy_test_count);
+	n = append(all, n, race_tests, race_test_count);
 	failed = _cmocka_run_group_tests(argv[1], all, n, NULL, NULL);
 	free(all);
 	world_remove();

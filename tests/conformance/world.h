@@ -52,7 +52,7 @@ bool world_record_has(const char *name, const char *text);
 void world_damage(const char *name);
 /* Files and folders below the store's place; -1: it has none. */
 long world_files(void);
-/* What they take on the disk. */
+/* What the files take on the disk. */
 int64_t world_bytes(void);
 /* Open descriptors of this process. */
 int world_descriptors(void);
@@ -85,6 +85,8 @@ extern const struct CMUnitTest register_tests[];
 extern const size_t register_test_count;
 extern const struct CMUnitTest lease_tests[];
 extern const size_t lease_test_count;
+extern const struct CMUnitTest tidy_tests[];
+extern const size_t tidy_test_count;
 extern const struct CMUnitTest race_tests[];
 extern const size_t race_test_count;
 

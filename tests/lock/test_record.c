@@ -206,7 +206,7 @@ static void record__without_a_grant_line_is_corrupt(void **state)
 		encode(&f.record, &f.text);
 		line = strstr(f.text.data, "\ngrant ");
 		CHECK(line != NULL);
-		n = strcspn(line + 1, "\n") + 1;
+		n = (size_t)(strchrnul(line + 1, '\n') - line);
 		memmove(line, line + n, f.text.len - (size_t)(line + n - f.text.data) + 1);
 		CHECK(hf_record_decode(&f.read, f.text.data, f.text.len - n, NULL, NULL) ==
 			HF_CORRUPT);

@@ -8,11 +8,11 @@
 
 #include "draw.h"
 
-#define CHECK(condition)                                                           \
-	do {                                                                       \
-		if (!(condition))                                                  \
-			fail_msg("HF_SEED=%llu: %s", (unsigned long long)seed_now, \
-				#condition);                                       \
+#define CHECK(condition)                                                                       \
+	do {                                                                                   \
+		if (!(condition))                                                              \
+			fail_msg(                                                              \
+				"HF_SEED=%llu: %s", (unsigned long long)seed_now, #condition); \
 	} while (0)
 
 static uint64_t seed_now;
@@ -53,8 +53,7 @@ static void begin(fixture *f, size_t round)
 
 static void decide(fixture *f)
 {
-	f->verdict = hf_rules_apply(
-		&f->prev, &f->request, &f->evidence, &f->next, &f->scratch);
+	f->verdict = hf_rules_apply(&f->prev, &f->request, &f->evidence, &f->next, &f->scratch);
 }
 
 /* What the swap wrote, as the next reader finds it. */
@@ -179,10 +178,9 @@ static void request__leaves_the_others_alone(void **state)
 			const hf_grant *g = &f.prev.grants[k];
 			const hf_grant *n = grant_of(&f.next, g->id);
 			const hf_who *w = &f.request.who;
-			bool named = w->id ? !strcmp(g->id, w->id)
-				     : w->fingerprint
-					     ? !strcmp(g->fingerprint, w->fingerprint)
-					     : !strcmp(g->owner, w->owner);
+			bool named = w->id	      ? !strcmp(g->id, w->id)
+				     : w->fingerprint ? !strcmp(g->fingerprint, w->fingerprint)
+						      : !strcmp(g->owner, w->owner);
 			bool taken = (f.request.ask == HF_ASK_ACQUIRE && f.request.take) ||
 				     f.request.ask == HF_ASK_FORCE_RELEASE;
 
@@ -216,7 +214,8 @@ static size_t groups_left(const fixture *f)
 		bool first = !over(f, i);
 
 		for (j = 0; first && j < i; j++)
-			if (!over(f, j) && !strcmp(f->prev.grants[i].group, f->prev.grants[j].group))
+			if (!over(f, j) &&
+				!strcmp(f->prev.grants[i].group, f->prev.grants[j].group))
 				first = false;
 		n += first;
 	}
@@ -287,6 +286,45 @@ static void acquire__lets_in_whom_it_may(void **state)
 	}
 }
 
+/* A delay that began with the lease's end and is over by now closes nothing. */
+static void acquire__after_a_delay_that_nobody_saw_is_let_in(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < draw_rounds(2000); i++) {
+		fixture f;
+		hf_grant *g;
+
+		begin(&f, i);
+		hf_record_reset(&f.prev);
+		f.prev.name = "deploy";
+		f.prev.gen = 5;
+		f.prev.counter = 5;
+		g = hf_record_add_grant(&f.prev);
+		assert_non_null(g);
+		*g = draw_grant(&f.d);
+		g->token = 5;
+		g->ttl_ms = 1000;
+		g->lock_delay_ms = 1 + (int64_t)draw_below(&f.d, 10000);
+		g->flags = 0;
+		g->clock = "boot-1";
+		g->deadline_ms = 5000;
+		f.evidence.clock = "boot-1";
+		f.evidence.now_ms = 5000 + g->lock_delay_ms - (int64_t)draw_below(&f.d, 2);
+		f.request = draw_request(&f.d, &f.prev);
+		f.request.ask = HF_ASK_ACQUIRE;
+		f.request.take = HF_TAKE_NOTHING;
+		f.request.grant.id = draw_id(&f.d);
+		f.request.grant.group = f.request.grant.id;
+		decide(&f);
+		CHECK((f.verdict.status == HF_OK) ==
+			(f.evidence.now_ms >= 5000 + g->lock_delay_ms));
+		CHECK(f.verdict.swap && f.verdict.ended == 1);
+		end(&f);
+	}
+}
+
 /* A lock delay closes it for everyone, except by force. */
 static void acquire__waits_for_the_lock_delay(void **state)
 {
@@ -353,9 +391,8 @@ static void steal__takes_only_what_is_stale_and_only_to_get_in(void **state)
 		decide(&f);
 		for (k = 0; f.verdict.swap && k < f.prev.grant_count; k++) {
 			const hf_grant *g = &f.prev.grants[k];
-			int64_t unrenewed = f.evidence.grants
-						    ? f.evidence.grants[k].unchanged_ms
-						    : 0;
+			int64_t unrenewed =
+				f.evidence.grants ? f.evidence.grants[k].unchanged_ms : 0;
 
 			if (grant_of(&f.next, g->id) || over(&f, k))
 				continue;
@@ -412,6 +449,34 @@ static void held__tells_how_long_time_alone_changes_nothing(void **state)
 				&f.prev, &f.request, &f.evidence, &f.again, &f.scratch);
 			CHECK(v.status == HF_OK || v.ended > ended ||
 				hf_rules_closed_ms(&f.prev, &f.evidence) == 0);
+		}
+		end(&f);
+	}
+}
+
+/* A renewal that does not shorten the ttl does not shorten the lease. */
+static void renewal__never_ends_a_lease_sooner(void **state)
+{
+	size_t i;
+	size_t k;
+
+	(void)state;
+	for (i = 0; i < draw_rounds(20000); i++) {
+		fixture f;
+
+		begin(&f, i);
+		f.request.ask = HF_ASK_RENEW;
+		decide(&f);
+		for (k = 0; f.verdict.swap && k < f.prev.grant_count; k++) {
+			const hf_grant *g = &f.prev.grants[k];
+			const hf_grant *n = grant_of(&f.next, g->id);
+
+			if (!n || n->gen == g->gen || !g->ttl_ms || n->ttl_ms < g->ttl_ms)
+				continue;
+			CHECK(!strcmp(n->clock, f.evidence.clock));
+			CHECK(n->deadline_ms >= f.evidence.now_ms + n->ttl_ms);
+			if (g->clock[0] && !strcmp(g->clock, n->clock))
+				CHECK(n->deadline_ms >= g->deadline_ms);
 		}
 		end(&f);
 	}
@@ -491,8 +556,8 @@ static void damaged_record__that_can_be_read_harms_nobody(void **state)
 			f.evidence.grants = f.read.grant_count <= 16 ? grants : NULL;
 			for (k = 0; k <= HF_ASK_BARRIER; k++) {
 				f.request.ask = (hf_ask)k;
-				hf_rules_apply(&f.read, &f.request, &f.evidence, &f.again,
-					&f.scratch);
+				hf_rules_apply(
+					&f.read, &f.request, &f.evidence, &f.again, &f.scratch);
 			}
 		}
 		end(&f);
@@ -507,9 +572,11 @@ int main(void)
 		cmocka_unit_test(request__leaves_the_others_alone),
 		cmocka_unit_test(acquire__lets_in_whom_it_may),
 		cmocka_unit_test(acquire__waits_for_the_lock_delay),
+		cmocka_unit_test(acquire__after_a_delay_that_nobody_saw_is_let_in),
 		cmocka_unit_test(force__always_gets_it_or_says_why_not),
 		cmocka_unit_test(steal__takes_only_what_is_stale_and_only_to_get_in),
 		cmocka_unit_test(held__tells_how_long_time_alone_changes_nothing),
+		cmocka_unit_test(renewal__never_ends_a_lease_sooner),
 		cmocka_unit_test(lease__without_a_ttl_never_expires),
 		cmocka_unit_test(dead__ends_what_is_bound),
 		cmocka_unit_test(damaged_record__that_can_be_read_harms_nobody),

@@ -170,6 +170,10 @@ def main(tests):
     if libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0):
         print("Bail out! no child subreaper")
         return 1
+    # What whoever runs the tests ignores (nohup), the command would ignore too.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM,
+                   signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
     if len(sys.argv) > 2:
         tests = [t for t in tests if sys.argv[2] in t.__name__]
     print("1..%d" % len(tests), flush=True)

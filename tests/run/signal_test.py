@@ -23,8 +23,8 @@ while True:
 """
 
 
-def listener(world, *options):
-    process = world.start(*options, "x", "--", sys.executable, "-c", LISTENER)
+def listener(world, **settings):
+    process = world.start("x", "--", sys.executable, "-c", LISTENER, **settings)
     until(lambda: os.path.exists(world.path("got")), "the listener")
     return process
 
@@ -78,7 +78,8 @@ def signals__end_the_waiting_and_leave_nothing(world):
 
 
 def stop__stops_us_as_well(world):
-    process = listener(world)
+    # A group that somebody controls: else the kernel drops SIGTSTP.
+    process = listener(world, process_group=0)
     command = child_named(process.pid, "python3")
     for number in (signal.SIGTSTP, signal.SIGSTOP):
         # SIGTSTP goes through us; a stop of the command alone stops us too.
@@ -97,12 +98,34 @@ def stop__stops_us_as_well(world):
     equal(process.wait(10), 9)
 
 
+def stop__of_the_command_ends_for_us_when_it_goes_on(world):
+    process = world.start("x", "--", "sh", "-c", "echo >up; kill -STOP $$; exec sleep 0.3")
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    # Not through us: whoever does that does not know of us.
+    os.kill(child_named(process.pid, "sh"), signal.SIGCONT)
+    equal(process.wait(10), 0)
+
+
+def stop__of_both_by_another_does_not_stop_us_twice(world):
+    process = listener(world)
+    command = child_named(process.pid, "python3")
+    for _ in range(20):
+        for pid in (process.pid, command):
+            os.kill(pid, signal.SIGSTOP)
+        until(lambda: state_of(command) == "T" == state_of(process.pid), "both stopped")
+        process.send_signal(signal.SIGCONT)
+        until(lambda: state_of(command) == "S" == state_of(process.pid), "both continued")
+        time.sleep(0.02) # this one is over
+    process.terminate()
+    equal(process.wait(10), 9)
+
+
 def stop__past_the_ttl_ends_the_command(world):
     process = world.start("--ttl", "0.5s", "x", "--", "sh", "-c", "echo >up; kill -STOP $$")
     _, status = os.waitpid(process.pid, os.WUNTRACED)
     assert os.WIFSTOPPED(status)
-    until(lambda: not below(process.pid), "the end of the stopped command", 1)
-    process.send_signal(signal.SIGCONT)
+    # Nobody has to continue us.
     _, err = process.communicate(timeout=5)
     equal(process.returncode, 80)
     assert "was not renewed before its lease ran out" in err, err
@@ -115,5 +138,7 @@ if __name__ == "__main__":
         signals__ignored_before_us_stay_so,
         signals__end_the_waiting_and_leave_nothing,
         stop__stops_us_as_well,
+        stop__of_the_command_ends_for_us_when_it_goes_on,
+        stop__of_both_by_another_does_not_stop_us_twice,
         stop__past_the_ttl_ends_the_command,
     ]))

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from harness import (assert_nothing_left, below, equal, main, state_of, until, watchdog_of)
+from harness import (HOLDFAST, assert_nothing_left, below, equal, main, state_of, until, watchdog_of)
 
 # A command with everything in it that does not want to be found or ended. Each
 # writes a line to `up` when it is there; the command itself goes on for ever.
@@ -115,6 +115,23 @@ def wrapper_stopped__ends_the_tree_before_its_deadline(world):
         test_lock_is_free(world)
 
 
+def wrapper_stopped__costs_a_caller_without_job_control_nothing(world):
+    """A session of its own, as under cron: nobody controls its group."""
+    script = "'%s' run --ttl 0.4s x -- sleep 1000; echo code $?" % HOLDFAST
+    caller = subprocess.Popen(["bash", "-c", script], env=world.env, cwd=world.dir, text=True,
+                              start_new_session=True, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    world.started.append(caller)
+    wrapper = until(lambda: [p for p, n in below(caller.pid).items() if n == "holdfast"], "us")[0]
+    watchdog_of(wrapper)
+    os.kill(wrapper, signal.SIGSTOP)
+    until(lambda: "sleep" not in below(caller.pid).values(), "the end of the command")
+    time.sleep(0.05)
+    os.kill(wrapper, signal.SIGCONT)
+    out, _ = caller.communicate(timeout=10)
+    equal((caller.returncode, out), (0, "code 80\n"))
+
+
 def wrapper_stopped__does_not_matter_without_a_ttl(world):
     process = world.start("--ttl", "0", "x", "--", "sleep", "0.5")
     os.kill(process.pid, signal.SIGSTOP)
@@ -200,6 +217,7 @@ if __name__ == "__main__":
         both_killed__ends_the_command_itself,
         watchdog_stopped__is_continued,
         wrapper_stopped__ends_the_tree_before_its_deadline,
+        wrapper_stopped__costs_a_caller_without_job_control_nothing,
         wrapper_stopped__does_not_matter_without_a_ttl,
         rest__keeps_the_lock_until_it_ends,
         rest__is_not_spoken_of_with_q_or_when_short,

@@ -140,10 +140,14 @@ static void renew_at(sim *s, int client, const sim_lease *lease, int64_t boot_ms
 
 static void believe(sim *s, int client, sim_lease *lease, int64_t base_ms)
 {
+	int64_t until;
+
 	if (sim_defect(s, SIM_TRUST_FROM_REPLY))
 		base_ms = sim_boot_ms(s, client);
 	lease->base_ms = base_ms;
-	lease->trust_until_ms = hf_trust_until_ms(base_ms, lease->ttl_ms);
+	until = hf_trust_until_ms(base_ms, lease->ttl_ms);
+	if (lease->trust_until_ms < until)
+		lease->trust_until_ms = until; /* no renewal ends it sooner */
 	renew_at(s, client, lease, base_ms + lease->ttl_ms / 3);
 }
 
@@ -242,10 +246,11 @@ static void renewed(sim *s, sim_op *op)
 		return;
 	lease->renewing = -1;
 	if (op->answer == HF_OK) {
-		if (op->attempt->base_ms < lease->base_ms)
-			sim_fail(s,
-				"c%d renewed %s, and may trust it for less time than before",
-				op->client, lease->id);
+		if (!op->attempt->base_ms)
+			sim_fail(s, "c%d renewed %s and may trust nothing", op->client,
+				lease->id);
+		if (op->setup.request.ttl_ms < lease->ttl_ms)
+			lease->trust_until_ms = 0;
 		lease->ttl_ms = op->setup.request.ttl_ms;
 		believe(s, op->client, lease, op->attempt->base_ms);
 	} else if (op->answer == HF_LOST) {
@@ -538,12 +543,7 @@ void sim_client_die(sim *s, int client)
 		c->ops[k] = -1;
 	for (k = 0; k < SIM_LEASES; k++)
 		c->leases[k].held = false;
-	for (k = 0; k < SIM_KEYS; k++) {
-		hf_observer_free(&c->seen[k]);
-		c->known_gen[k] = 0;
-		c->known_counter[k] = 0;
-		c->last_token[k] = 0;
-	}
+	sim_client_forget(c);
 }
 
 void sim_client_quiet(sim *s, int client)

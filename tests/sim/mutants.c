@@ -237,6 +237,8 @@ static const sim_mutant mutants[] = {
 		.defects = SIM_NO_BARRIER},
 	{"silent-regress", "that the store went back is not said",
 		.defects = SIM_SILENT_REGRESS},
+	{"etag-without-state", "an etag is remembered and what it marks is not",
+		.defects = SIM_ETAG_WITHOUT_STATE},
 	{"renew-whoever", "a renewal does not compare the id", .rules = renew_whoever},
 	{"release-by-name", "a release does not compare the id", .rules = release_by_name},
 	{"wall-clocks", "wall clocks of two hosts are compared", .rules = wall_clocks},

@@ -86,6 +86,53 @@ static void remember(sim *s, const sim_op *op, const hf_record *r)
 		c->known_counter[op->key] = r->counter;
 }
 
+/* The next attempt of this client may begin from where this one ended. */
+static void keep_state(sim *s, sim_op *op)
+{
+	sim_client *c = &s->clients[op->client];
+	hf_attempt *a = op->attempt;
+	hf_record unused = c->known_record[op->key];
+
+	hf_snapshot_clear(&c->known[op->key]);
+	c->known[op->key] = a->snap;
+	memset(&a->snap, 0, sizeof(a->snap));
+	c->has_record[op->key] = a->written;
+	if (sim_defect(s, SIM_ETAG_WITHOUT_STATE)) {
+		free(c->known[op->key].data);
+		c->known[op->key].data = NULL;
+		c->known[op->key].len = 0;
+	}
+	if (a->written) {
+		c->known_record[op->key] = a->next;
+		a->next = unused;
+		a->written = false;
+	}
+}
+
+static void recall_state(sim *s, sim_op *op)
+{
+	sim_client *c = &s->clients[op->client];
+
+	hf_attempt_start_from(op->attempt, &c->known[op->key],
+		c->has_record[op->key] ? &c->known_record[op->key] : NULL);
+	c->has_record[op->key] = false;
+}
+
+void sim_client_forget(sim_client *c)
+{
+	int k;
+
+	for (k = 0; k < SIM_KEYS; k++) {
+		hf_observer_free(&c->seen[k]);
+		hf_snapshot_clear(&c->known[k]);
+		hf_record_free(&c->known_record[k]);
+		c->has_record[k] = false;
+		c->known_gen[k] = 0;
+		c->known_counter[k] = 0;
+		c->last_token[k] = 0;
+	}
+}
+
 static void finish(sim *s, sim_op *op)
 {
 	op->answered = true;
@@ -94,6 +141,7 @@ static void finish(sim *s, sim_op *op)
 		hf_status_name(op->answer), op->answer ? ": " : "",
 		op->answer ? op->attempt->error.text : "");
 	sim_check_answer(s, op);
+	keep_state(s, op);
 	sim_client_answered(s, op);
 	sim_op_drop(s, op);
 }
@@ -139,6 +187,8 @@ void sim_op_begin(sim *s, sim_op *op)
 {
 	op->attempt = calloc(1, sizeof(*op->attempt));
 	hf_attempt_init(op->attempt, &op->setup, now_of(s, op));
+	if (sim_chance(s, 500))
+		recall_state(s, op);
 	run(s, op);
 }
 

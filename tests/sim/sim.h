@@ -97,6 +97,10 @@ typedef struct sim_client {
 	uint64_t known_gen[SIM_KEYS];
 	uint64_t known_counter[SIM_KEYS];
 	uint64_t last_token[SIM_KEYS];
+	/* The state that its last attempt left, as managers keep it. */
+	hf_snapshot known[SIM_KEYS];
+	hf_record known_record[SIM_KEYS];
+	bool has_record[SIM_KEYS];
 	sim_lease leases[SIM_LEASES];
 	int ops[SIM_SLOTS]; /* or -1 */
 	bool restart_at_quiet; /* a grant without ttl may haunt the store */
@@ -299,6 +303,7 @@ void sim_op_timeout(sim *s, uint32_t message);
 void sim_op_wake(sim *s, sim_op *op, uint32_t serial);
 void sim_op_cancel(sim *s, sim_op *op);
 void sim_op_drop(sim *s, sim_op *op);
+void sim_client_forget(sim_client *c);
 /* Someone changed the key: a store with a watch tells some who wait. */
 void sim_op_ring(sim *s, int key);
 
@@ -358,7 +363,8 @@ enum {
 	SIM_TRUST_FROM_REPLY = 1 << 7,
 	SIM_PAUSED_IS_DEAD = 1 << 8,
 	SIM_NO_BARRIER = 1 << 9,
-	SIM_SILENT_REGRESS = 1 << 10
+	SIM_SILENT_REGRESS = 1 << 10,
+	SIM_ETAG_WITHOUT_STATE = 1 << 11
 };
 
 typedef struct sim_mutant {

@@ -348,8 +348,7 @@ static void end_history(sim *s)
 	for (k = 0; k < SIM_CLIENTS; k++) {
 		sim_client *c = &s->clients[k];
 
-		for (i = 0; i < SIM_KEYS; i++)
-			hf_observer_free(&c->seen[i]);
+		sim_client_forget(c);
 		memset(c, 0, sizeof(*c));
 	}
 	for (i = 0; i < s->op_count; i++) {

@@ -176,19 +176,13 @@ static hf_status trim_log(hf_store *store, gs_lock *lock, gs_state *state, hf_er
 }
 
 static hf_status keep_short(hf_store *store, gs_lock *lock, const hf_change *change,
-	gs_state *state, gs_made *made, hf_error *error)
+	gs_state *state, hf_error *error)
 {
 	size_t limit = change->history_limit ? change->history_limit : store->history;
-	uint32_t log = state->log;
-	hf_status st = HF_OK;
 
 	if (limit && state->events / 2 >= limit)
-		st = gs_branch_shorten(store, lock, state, limit, error);
-	else if (state->log_len > LOG_MAX)
-		st = trim_log(store, lock, state, error);
-	made->old_log = state->log != log;
-	made->drop_log = log;
-	return st;
+		return gs_branch_shorten(store, lock, state, limit, error);
+	return state->log_len > LOG_MAX ? trim_log(store, lock, state, error) : HF_OK;
 }
 
 static hf_status make(hf_store *store, gs_lock *lock, const gs_present *p,
@@ -209,7 +203,7 @@ static hf_status make(hf_store *store, gs_lock *lock, const gs_present *p,
 		return HF_OK;
 	}
 	need_tip(store, lock, now);
-	st = keep_short(store, lock, change, now, made, error);
+	st = keep_short(store, lock, change, now, error);
 	if (!st && gs_oid_is_zero(&now->tip))
 		st = gs_object_write_empty_tree(store, error);
 	if (st)
@@ -227,19 +221,12 @@ static hf_status make(hf_store *store, gs_lock *lock, const gs_present *p,
 	return gs_journal_append(store, lock, now, &entry, error);
 }
 
-static hf_status prune(hf_store *store, gs_lock *lock, const gs_present *p, size_t keep,
-	gs_side *side, gs_made *made, hf_error *error)
+static hf_status prune(
+	hf_store *store, gs_lock *lock, size_t keep, gs_side *side, hf_error *error)
 {
-	uint32_t log = side->now.log;
-	hf_status st;
-
-	(void)p;
 	if (side->now.events <= keep || gs_oid_is_zero(&side->now.tip))
 		return HF_OK;
-	st = gs_branch_shorten(store, lock, &side->now, keep, error);
-	made->old_log = side->now.log != log;
-	made->drop_log = log;
-	return st;
+	return gs_branch_shorten(store, lock, &side->now, keep, error);
 }
 
 /* ---- telling it ---- */

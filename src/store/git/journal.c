@@ -172,12 +172,14 @@ hf_status gs_journal_replace(const hf_store *store, gs_lock *lock, gs_state *sta
 {
 	hf_buf bytes = HF_BUF_INIT;
 	hf_status st = HF_OK;
+	uint32_t log;
 	size_t i;
 	int fd;
 
 	for (i = 0; i < count; i++)
 		put_entry(&bytes, &entries[i]);
-	fd = open_log(store, lock, state->log + 1, O_RDWR | O_CREAT | O_TRUNC);
+	hf_random(&log, sizeof(log));
+	fd = open_log(store, lock, log, O_RDWR | O_CREAT | O_EXCL);
 	if (bytes.failed)
 		st = hf_fail_memory(error, "prune");
 	else if (fd < 0)
@@ -188,10 +190,25 @@ hf_status gs_journal_replace(const hf_store *store, gs_lock *lock, gs_state *sta
 	if (fd >= 0)
 		close(fd);
 	if (!st) {
-		state->log++;
+		state->log = log;
 		state->log_len = bytes.len;
 	}
 	hf_buf_free(&bytes);
+	return st;
+}
+
+hf_status gs_journal_renew(
+	const hf_store *store, gs_lock *lock, gs_state *state, hf_error *error)
+{
+	hf_buf memory = HF_BUF_INIT;
+	gs_entry *entries = NULL;
+	size_t count = 0;
+	hf_status st = gs_journal_read(store, lock, state, &memory, &entries, &count, error);
+
+	if (!st)
+		st = gs_journal_replace(store, lock, state, entries, count, error);
+	free(entries);
+	hf_buf_free(&memory);
 	return st;
 }
 

@@ -9,8 +9,9 @@
  *
  * Written only under the side file's lock. How much of the file counts stands
  * in the side file (`log_len`): what a killed writer appended beyond is
- * overwritten. The log is replaced by writing another one under the next
- * number G, which counts once the side file names it.
+ * overwritten. The log is replaced by writing another one under a number G
+ * that nobody has used, which counts once the side file names it. So does
+ * whoever took over from a stopped writer: that may yet write to the old one.
  */
 #ifndef GS_JOURNAL_H
 #define GS_JOURNAL_H
@@ -36,11 +37,14 @@ hf_status gs_journal_read(const hf_store *store, const gs_lock *lock, const gs_s
 	hf_buf *memory, gs_entry **entries_out, size_t *count_out, hf_error *error);
 
 /*
- * Write entries into the log G + 1 and make state->log and state->log_len name
- * it. The old one is removed by gs_journal_drop() once the side file is written.
+ * Write entries into a new log and make state->log and state->log_len name it.
+ * The old one is removed by gs_journal_drop() once the side file is written.
  */
 hf_status gs_journal_replace(const hf_store *store, gs_lock *lock, gs_state *state,
 	const gs_entry *entries, size_t count, hf_error *error);
+/* The same with the entries that are there, all of them. */
+hf_status gs_journal_renew(
+	const hf_store *store, gs_lock *lock, gs_state *state, hf_error *error);
 void gs_journal_drop(const hf_store *store, gs_lock *lock, uint32_t log);
 
 #endif

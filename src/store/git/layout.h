@@ -12,8 +12,6 @@ typedef struct gs_made {
 	gs_type type;
 	hf_buf object; /* empty: none is made */
 	bool leave_ref; /* the ref is not ours to move */
-	bool old_log; /* the log was replaced; drop_log is the old one */
-	uint32_t drop_log;
 } gs_made;
 
 struct gs_layout {
@@ -43,8 +41,8 @@ struct gs_layout {
 		size_t limit, hf_store_line_fn fn, void *arg, hf_error *error);
 
 	/* As `make`, for a state that differs only in what history it has. */
-	hf_status (*prune)(hf_store *store, gs_lock *lock, const gs_present *p, size_t keep,
-		gs_side *side, gs_made *made, hf_error *error);
+	hf_status (*prune)(
+		hf_store *store, gs_lock *lock, size_t keep, gs_side *side, hf_error *error);
 
 	/* The name of a lock that has a ref `relative` but no side file. */
 	bool (*name_of)(hf_store *store, const char *relative, char out[HF_NAME_MAX + 1]);

@@ -54,13 +54,14 @@ static void lock_free(gs_lock *lock)
 	hf_slotfile_free(lock->slot);
 	if (lock->log_fd >= 0)
 		close(lock->log_fd);
-	pthread_mutex_destroy(&lock->mutex);
+	pthread_cond_destroy(&lock->turn);
 	free(lock);
 }
 
 static gs_lock *lock_new(hf_store *store, const char *name, hf_error *error)
 {
 	gs_lock *lock = calloc(1, sizeof(*lock));
+	pthread_condattr_t monotonic;
 
 	if (!lock) {
 		hf_fail_memory(error, "open");
@@ -81,7 +82,10 @@ static gs_lock *lock_new(hf_store *store, const char *name, hf_error *error)
 		free(lock);
 		return NULL;
 	}
-	pthread_mutex_init(&lock->mutex, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&lock->turn, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	return lock;
 }
 
@@ -121,10 +125,22 @@ static gs_lock *find_nolock(hf_store *store, const char *name, hf_error *error)
 	return lock;
 }
 
+/* Until no other thread has it; false: the store's patience is over. */
+static bool wait_for_turn_nolock(hf_store *store, gs_lock *lock)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += store->patience_ms / 1000 + 1;
+	while (lock->busy)
+		if (pthread_cond_timedwait(&lock->turn, &store->mutex, &until))
+			return !lock->busy;
+	return true;
+}
+
 hf_status gs_lock_get(hf_store *store, const char *name, gs_lock **out, hf_error *error)
 {
-	hf_error why = {.kind = HF_NO_MEMORY};
-	struct timespec until;
+	hf_error why = {.kind = HF_OK};
 	gs_lock *lock;
 
 	*out = NULL;
@@ -133,36 +149,30 @@ hf_status gs_lock_get(hf_store *store, const char *name, gs_lock **out, hf_error
 	if (lock) {
 		lock->users++;
 		lock->used = ++store->lock_tick;
-	}
-	pthread_mutex_unlock(&store->mutex);
-	if (!lock) {
-		if (error)
-			*error = why;
-		return why.kind;
-	}
-	if (pthread_mutex_trylock(&lock->mutex)) {
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += store->patience_ms / 1000 + 1;
-		if (pthread_mutex_clocklock(&lock->mutex, CLOCK_MONOTONIC, &until)) {
-			pthread_mutex_lock(&store->mutex);
+		if (wait_for_turn_nolock(store, lock)) {
+			lock->busy = true;
+			*out = lock;
+		} else {
 			lock->users--;
-			pthread_mutex_unlock(&store->mutex);
-			return hf_fail(error, HF_UNAVAILABLE, "lock", 0,
-				"lock '%s' is being worked on by another thread of this "
-				"process "
-				"for too long",
+			hf_fail(&why, HF_UNAVAILABLE, "lock", 0,
+				"another thread of this process has been at work on lock '%s' "
+				"for "
+				"too long",
 				name);
 		}
 	}
-	*out = lock;
-	return HF_OK;
+	pthread_mutex_unlock(&store->mutex);
+	if (why.kind && error)
+		*error = why;
+	return why.kind;
 }
 
 void gs_lock_put(hf_store *store, gs_lock *lock)
 {
-	pthread_mutex_unlock(&lock->mutex);
 	pthread_mutex_lock(&store->mutex);
+	lock->busy = false;
 	lock->users--;
+	pthread_cond_signal(&lock->turn);
 	pthread_mutex_unlock(&store->mutex);
 }
 

@@ -23,8 +23,10 @@ struct gs_lock {
 	uint32_t log_fd_of; /* the log it is of */
 	int64_t verified_ms; /* when the branch was last looked through */
 
-	pthread_mutex_t mutex; /* of all above */
-	unsigned users;
+	/* Of the cache, with store->mutex held. */
+	bool busy; /* a thread has it, and with it all above */
+	pthread_cond_t turn;
+	unsigned users; /* who has it or waits for it */
 	uint64_t used; /* store->lock_tick, for eviction */
 	gs_lock *next;
 };

@@ -134,30 +134,26 @@ static hf_status heal(hf_store *store, gs_lock *lock, const gs_state *state, hf_
 		store, GS_BLOB, &state->tip, state->json, strlen(state->json), error);
 }
 
-static hf_status keep_newest(hf_store *store, gs_lock *lock, gs_state *state, size_t keep,
-	gs_made *made, hf_error *error)
+static hf_status keep_newest(
+	hf_store *store, gs_lock *lock, gs_state *state, size_t keep, hf_error *error)
 {
 	hf_buf memory = HF_BUF_INIT;
 	gs_entry *entries = NULL;
 	size_t count = 0;
-	uint32_t log = state->log;
 	hf_status st = gs_journal_read(store, lock, state, &memory, &entries, &count, error);
 
 	if (!st && count > keep)
 		st = gs_journal_replace(
 			store, lock, state, entries + (count - keep), keep, error);
-	if (!st) {
+	if (!st)
 		state->events = count < keep ? count : keep;
-		made->old_log = state->log != log;
-		made->drop_log = log;
-	}
 	free(entries);
 	hf_buf_free(&memory);
 	return st;
 }
 
-static hf_status log_event(hf_store *store, gs_lock *lock, const hf_change *change,
-	gs_state *now, gs_made *made, hf_error *error)
+static hf_status log_event(
+	hf_store *store, gs_lock *lock, const hf_change *change, gs_state *now, hf_error *error)
 {
 	size_t limit = change->history_limit ? change->history_limit : store->history;
 	hf_buf text = HF_BUF_INIT;
@@ -165,7 +161,7 @@ static hf_status log_event(hf_store *store, gs_lock *lock, const hf_change *chan
 	hf_status st = HF_OK;
 
 	if (limit && now->events / 2 >= limit)
-		st = keep_newest(store, lock, now, limit, made, error);
+		st = keep_newest(store, lock, now, limit, error);
 	hf_buf_adds(&text, change->view && change->view->held ? change->view->id : "");
 	hf_buf_addc(&text, '\n');
 	hf_buf_adds(&text, change->event->line);
@@ -207,7 +203,7 @@ static hf_status make(hf_store *store, gs_lock *lock, const gs_present *p,
 		now->json = made->object.data;
 	}
 	if (!st && change->event)
-		st = log_event(store, lock, change, now, made, error);
+		st = log_event(store, lock, change, now, error);
 	return st;
 }
 
@@ -223,13 +219,11 @@ static void landed(hf_store *store, gs_lock *lock, const gs_present *p, const hf
 			lock->name);
 }
 
-static hf_status prune(hf_store *store, gs_lock *lock, const gs_present *p, size_t keep,
-	gs_side *side, gs_made *made, hf_error *error)
+static hf_status prune(
+	hf_store *store, gs_lock *lock, size_t keep, gs_side *side, hf_error *error)
 {
-	(void)p;
-	return side->now.events <= keep
-		       ? HF_OK
-		       : keep_newest(store, lock, &side->now, keep, made, error);
+	return side->now.events <= keep ? HF_OK
+					: keep_newest(store, lock, &side->now, keep, error);
 }
 
 /* ---- telling it ---- */

@@ -26,7 +26,9 @@ typedef struct swap_work {
 	gs_present present;
 	gs_side side; /* what is written */
 	gs_made made;
-	bool intent; /* the intent was written: somebody may make it land */
+	bool intent; /* the intent may be written: somebody may make it land */
+	bool fresh; /* fresh_log was made, because the writer before was stopped */
+	uint32_t fresh_log;
 	hf_error *error;
 } swap_work;
 
@@ -44,6 +46,7 @@ static void work_clear(swap_work *w)
 	hf_buf_free(&w->made.object);
 	memset(&w->made, 0, sizeof(w->made));
 	w->intent = false;
+	w->fresh = false;
 }
 
 static hf_status still_ours(void *arg, hf_error *error)
@@ -105,8 +108,12 @@ static hf_status give_up(swap_work *w, hf_status st)
 /* It took place. */
 static void tidy_up(swap_work *w, const hf_change *change)
 {
-	if (w->made.old_log)
-		gs_journal_drop(w->store, w->lock, w->made.drop_log);
+	const gs_state *old = &w->present.state;
+
+	if (old->present && old->log != w->side.now.log)
+		gs_journal_drop(w->store, w->lock, old->log);
+	if (w->fresh && w->fresh_log != w->side.now.log)
+		gs_journal_drop(w->store, w->lock, w->fresh_log);
 	if (change && !w->made.leave_ref && w->store->layout->landed)
 		w->store->layout->landed(w->store, w->lock, &w->present, change, &w->side);
 }
@@ -125,14 +132,15 @@ static hf_status carry_out(swap_work *w, const hf_change *change)
 	w->side.moving =
 		!w->made.leave_ref && (w->side.old_broken || p->value.kind == GS_SYMBOLIC ||
 					      !gs_oid_equal(&w->side.now.tip, &p->value.oid));
+	/* Stopped in there, it may be written and another may have taken it up. */
 	st = write_side(w);
+	w->intent = st == HF_OK || st == HF_CHANGED;
 	if (st)
 		return st;
 	if (!w->side.moving) {
 		tidy_up(w, change);
 		return HF_OK;
 	}
-	w->intent = true;
 	st = move_ref(w);
 	if (st && st != HF_UNKNOWN)
 		return give_up(w, st);
@@ -144,11 +152,12 @@ static hf_status carry_out(swap_work *w, const hf_change *change)
 }
 
 /* The side file to be, before the layout has added what it makes of it. */
-static void begin_side(swap_work *w)
+static hf_status begin_side(swap_work *w)
 {
 	const gs_present *p = &w->present;
 	gs_side *side = &w->side;
 	bool broken = hf_slotfile_broken(w->lock->slot);
+	hf_status st;
 
 	memset(side, 0, sizeof(*side));
 	side->name = w->lock->name;
@@ -166,6 +175,12 @@ static void begin_side(swap_work *w)
 		side->now.origin = draw();
 		side->now.gen = 0;
 	}
+	if (!broken || !p->state.present)
+		return HF_OK;
+	st = gs_journal_renew(w->store, w->lock, &side->now, w->error);
+	w->fresh = st == HF_OK;
+	w->fresh_log = side->now.log;
+	return st;
 }
 
 static hf_status refuse(swap_work *w, hf_snapshot *out)
@@ -201,13 +216,14 @@ static hf_status swap_once(
 	} else if (expected ? !hf_etag_equal(expected, &p->etag) : p->status == HF_OK) {
 		st = refuse(w, out);
 	} else {
-		begin_side(w);
+		st = begin_side(w);
 		w->side.now.gen++;
 		w->side.now.stamp = draw();
 		w->side.now.data = change->data;
 		w->side.now.len = change->len;
-		st = w->store->layout->make(
-			w->store, w->lock, p, change, &w->side, &w->made, w->error);
+		if (!st)
+			st = w->store->layout->make(
+				w->store, w->lock, p, change, &w->side, &w->made, w->error);
 		if (!st) {
 			st = carry_out(w, change);
 			if (st == HF_CHANGED)
@@ -306,10 +322,10 @@ hf_status gs_prune(hf_store *store, const char *name, size_t keep, hf_error *err
 			*error = w.present.problem;
 		st = w.present.status;
 	} else if (w.present.state.present && !w.present.foreign) {
-		begin_side(&w);
-		st = store->layout->prune(
-			store, w.lock, &w.present, keep, &w.side, &w.made, error);
-		if (!st && w.made.old_log)
+		st = begin_side(&w);
+		if (!st)
+			st = store->layout->prune(store, w.lock, keep, &w.side, error);
+		if (!st && w.side.now.log != w.present.state.log)
 			st = carry_out(&w, NULL);
 	}
 	unlock_side(&w);

@@ -1,0 +1,48 @@
+/* The memory of an attempt: given back, or kept for the next. See attempt.h. */
+#include "attempt.h"
+
+#include <stdlib.h>
+
+void hf_attempt_free(hf_attempt *attempt)
+{
+	hf_snapshot_clear(&attempt->snap);
+	hf_snapshot_clear(&attempt->reply);
+	hf_record_free(&attempt->record);
+	hf_record_free(&attempt->next);
+	hf_buf_free(&attempt->scratch);
+	hf_buf_free(&attempt->out);
+	hf_buf_free(&attempt->line);
+	hf_buf_free(&attempt->summary);
+	hf_observer_free(&attempt->own_observer);
+	free(attempt->evidence);
+	attempt->evidence = NULL;
+	free(attempt->view);
+	attempt->view = NULL;
+}
+
+static void exchange_bufs(hf_buf *a, hf_buf *b)
+{
+	hf_buf old = *a;
+
+	*a = *b;
+	*b = old;
+}
+
+void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from)
+{
+	hf_grant_evidence *evidence = to->evidence;
+	size_t cap = to->evidence_cap;
+
+	hf_record_exchange(&to->record, &from->record);
+	hf_record_exchange(&to->next, &from->next);
+	hf_record_reset(&to->record);
+	hf_record_reset(&to->next);
+	exchange_bufs(&to->scratch, &from->scratch);
+	exchange_bufs(&to->out, &from->out);
+	exchange_bufs(&to->line, &from->line);
+	exchange_bufs(&to->summary, &from->summary);
+	to->evidence = from->evidence;
+	to->evidence_cap = from->evidence_cap;
+	from->evidence = evidence;
+	from->evidence_cap = cap;
+}
