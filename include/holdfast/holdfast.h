@@ -228,7 +228,7 @@ typedef struct hf_acquire_options {
 	int64_t wait_ms; /* -1: for ever; 0: one try; else up to this long */
 	/*
 	 * How long the lock stays closed after this lease, if it ends in any
-	 * way but a release. 0 to 86 400 000.
+	 * way but a release or by force. 0 to 86 400 000.
 	 */
 	int64_t lock_delay_ms;
 	uint32_t max_retries; /* HF_RETRY: tries after the first */

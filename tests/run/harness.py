@@ -172,7 +172,7 @@ def main(tests):
         return 1
     # What whoever runs the tests ignores (nohup), the command would ignore too.
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM,
-                   signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+                   signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     if len(sys.argv) > 2:
         tests = [t for t in tests if sys.argv[2] in t.__name__]
