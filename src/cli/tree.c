@@ -278,6 +278,14 @@ bool tree_init(tree *t, bool keep)
 	return true;
 }
 
+void tree_init_child(tree *t, const struct tree *other)
+{
+	memset(t, 0, sizeof(*t));
+	t->root = getpid();
+	t->scan = other->scan;
+	t->only_ours = true;
+}
+
 /* ---- the end ---- */
 
 static void note(tree *t, pid_t pid, int status)

@@ -65,6 +65,9 @@ typedef struct tree {
  */
 bool tree_init(tree *tree, bool keep);
 
+/* The same for a child forked by the root of `other`; looks at nothing. */
+void tree_init_child(tree *tree, const struct tree *other);
+
 /*
  * Send `sig` (0: just look) to each process of the tree, parents first. How
  * many were found, zombies among them.

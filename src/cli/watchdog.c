@@ -16,7 +16,6 @@ static hf_status fail(hf_error *error, const char *what)
 
 hf_status watchdog_start(watchdog *dog, const watchdog_setup *setup, hf_error *error)
 {
-	pid_t me = getpid();
 	int channel[2];
 
 	if (!tree_init(&dog->tree, true))
@@ -37,7 +36,7 @@ hf_status watchdog_start(watchdog *dog, const watchdog_setup *setup, hf_error *e
 	prctl(PR_SET_CHILD_SUBREAPER, 1L);
 	dog->pid = _Fork();
 	if (dog->pid == 0)
-		watchdog_live(setup, dog->page, channel[1], me);
+		watchdog_live(setup, dog, channel[1]);
 	close(channel[1]);
 	dog->channel = channel[0];
 	if (dog->pid > 0)

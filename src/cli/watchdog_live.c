@@ -16,6 +16,9 @@
  * below what would make the kernel grow each process's table. */
 #define HOLD_FD_FLOOR 48
 
+/* How long the command runs before we look at anything but its end. */
+#define MOMENT_MS 5
+
 /* Background processes that end by themselves at once are not spoken of. */
 #define REST_PATIENCE_MS 100
 
@@ -42,6 +45,34 @@ static void on_child(int signal)
 	(void)signal;
 }
 
+/* ---- times ---- */
+
+/* SIGKILL comes this long before the lease ends: for the ending itself. */
+static int64_t reserve_ms(const struct dog *dog)
+{
+	int64_t ms = dog->setup->ttl_ms / 20;
+
+	return ms < MOMENT_MS ? MOMENT_MS : ms > 250 ? 250 : ms;
+}
+
+/* And SIGTERM this long before that, if nobody has renewed the lease. */
+static int64_t notice_ms(const struct dog *dog)
+{
+	int64_t ms = dog->setup->ttl_ms / 6;
+
+	return ms < dog->setup->kill_after_ms ? ms : dog->setup->kill_after_ms;
+}
+
+/* When the tree is to be killed, as it stands now. */
+static int64_t kill_at_ms(const struct dog *dog)
+{
+	int64_t at_ms = dog->page->deadline_ms;
+
+	if (at_ms != INT64_MAX)
+		at_ms -= reserve_ms(dog);
+	return dog->ending && dog->kill_at_ms < at_ms ? dog->kill_at_ms : at_ms;
+}
+
 /* ---- the command ---- */
 
 /* In the child of a vfork: the memory is the watchdog's. */
@@ -66,7 +97,7 @@ static pid_t start_command(struct dog *dog)
 	pid_t pid;
 
 	/* A wrapper that was stopped on the way here may have lost the lease. */
-	if (hf_boot_ms() >= dog->page->deadline_ms) {
+	if (hf_boot_ms() >= kill_at_ms(dog)) {
 		dog->page->outcome.why = WATCHDOG_DEADLINE;
 		return 0;
 	}
@@ -106,20 +137,11 @@ static void close_private(void *arg, pid_t number)
 		close(fd);
 }
 
-/*
- * The command runs. Step out of the wrapper's session, and keep nobody waiting
- * for the end of a pipe.
- *
- * A process group of our own would not do: as a parent in the same session we
- * would be the one that controls the wrapper's group where nobody else does,
- * and when the command ended the kernel would send that group SIGHUP if the
- * wrapper was stopped. In another session we are to it what init would be.
- */
+/* The command runs. Keep nobody waiting for the end of a pipe. */
 static void settle(struct dog *dog)
 {
 	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	setsid();
 	prctl(PR_SET_NAME, "holdfast-watch");
 	if (fd >= 0) {
 		dup2(fd, STDIN_FILENO);
@@ -165,33 +187,7 @@ static void say_wrapper_died(const struct dog *dog)
 	(void)!write(STDERR_FILENO, line, n);
 }
 
-/* ---- times ---- */
-
-/* SIGKILL comes this long before the lease ends: for the ending itself. */
-static int64_t reserve_ms(const struct dog *dog)
-{
-	int64_t ms = dog->setup->ttl_ms / 20;
-
-	return ms < 5 ? 5 : ms > 250 ? 250 : ms;
-}
-
-/* And SIGTERM this long before that, if nobody has renewed the lease. */
-static int64_t notice_ms(const struct dog *dog)
-{
-	int64_t ms = dog->setup->ttl_ms / 6;
-
-	return ms < dog->setup->kill_after_ms ? ms : dog->setup->kill_after_ms;
-}
-
-/* When the tree is to be killed, as it stands now. */
-static int64_t kill_at_ms(const struct dog *dog)
-{
-	int64_t at_ms = dog->page->deadline_ms;
-
-	if (at_ms != INT64_MAX)
-		at_ms -= reserve_ms(dog);
-	return dog->ending && dog->kill_at_ms < at_ms ? dog->kill_at_ms : at_ms;
-}
+/* ---- the timer ---- */
 
 static int64_t next_time_ms(const struct dog *dog)
 {
@@ -399,20 +395,19 @@ static bool wait_for_something(struct dog *dog, const sigset_t *open_mask)
 	return fds[1].revents != 0;
 }
 
-_Noreturn void watchdog_live(
-	const watchdog_setup *setup, struct watchdog_page *page, int channel, pid_t wrapper)
+_Noreturn void watchdog_live(const watchdog_setup *setup, const watchdog *given, int channel)
 {
+	static const struct timespec moment = {.tv_nsec = MOMENT_MS * 1000000};
 	struct dog dog = {.setup = setup,
-		.page = page,
+		.page = given->page,
 		.channel = channel,
 		.timer = -1,
 		.tree_fd = -1,
 		.listing = -1,
-		.wrapper = wrapper,
+		.wrapper = given->tree.root,
 		.wrapper_group = getpgrp()};
 	struct sigaction action = {.sa_handler = on_child};
 	sigset_t mask;
-	pid_t command;
 	bool ordered = false;
 
 	/* Blocked but while waiting: all, and SIGCHLD then alone gets through. */
@@ -423,9 +418,20 @@ _Noreturn void watchdog_live(
 	prctl(PR_SET_CHILD_SUBREAPER, 1L);
 	if (!setup->leave_rest)
 		dog.tree_fd = inheritable(setup->hold_fd);
-	command = start_command(&dog);
-	tree_init(&dog.tree, false);
-	dog.tree.leader = command;
+	tree_init_child(&dog.tree, &given->tree);
+	dog.tree.leader = start_command(&dog);
+	/*
+	 * A process group of our own would not do: as a parent in the same
+	 * session we would be the one that controls the wrapper's group where
+	 * nobody else does, and when the command ended the kernel would send
+	 * that group SIGHUP if the wrapper was stopped. In another session we
+	 * are to it what init would be.
+	 */
+	setsid();
+	/* A command that ends at once is not kept from the processor by us. */
+	if (dog.tree.leader > 0)
+		ppoll(NULL, 0, &moment, &mask);
+	look_at_children(&dog);
 	settle(&dog);
 	for (;;) {
 		/* First: an order to continue is about the stop before it. */

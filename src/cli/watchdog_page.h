@@ -26,7 +26,6 @@ struct watchdog_page {
 #define WATCHDOG_GIVE_UP_MS 10000
 
 /* The life of the watchdog, from right after the fork. */
-_Noreturn void watchdog_live(
-	const watchdog_setup *setup, struct watchdog_page *page, int channel, pid_t wrapper);
+_Noreturn void watchdog_live(const watchdog_setup *setup, const watchdog *dog, int channel);
 
 #endif

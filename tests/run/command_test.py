@@ -1,5 +1,6 @@
 """What the command gets, and what its end makes of ours."""
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -104,15 +105,9 @@ def pipes__end_when_the_command_ends_them(world):
     # Standard output: closed by the command, nobody else keeps it open.
     process = world.start("x", "--", "sh", "-c", "exec >&- 2>&-; exec sleep 5", stderr=None)
     until(lambda: "sleep" in below(process.pid).values(), "the command")
-    os.set_blocking(process.stdout.fileno(), False)
-
-    def ended():
-        try:
-            return os.read(process.stdout.fileno(), 4096) == b""
-        except BlockingIOError:
-            return False
-
-    until(ended, "the end of the command's output", 10)
+    output = process.stdout.fileno()
+    until(lambda: select.select([output], [], [], 0)[0] and os.read(output, 1) == b"",
+          "the end of the command's output", 3)
     process.terminate()
     equal(process.wait(10), 143)
     # Standard input: no reader is left once the command has closed it.

@@ -123,7 +123,7 @@ def wrapper_stopped__costs_a_caller_without_job_control_nothing(world):
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     world.started.append(caller)
     wrapper = until(lambda: [p for p, n in below(caller.pid).items() if n == "holdfast"], "us")[0]
-    watchdog_of(wrapper)
+    until(lambda: "sleep" in below(wrapper).values(), "the command")
     os.kill(wrapper, signal.SIGSTOP)
     until(lambda: "sleep" not in below(caller.pid).values(), "the end of the command")
     time.sleep(0.05)
