@@ -278,7 +278,7 @@ static void review_pending(hf_attempt *a)
 static void found(hf_attempt *a)
 {
 	a->token = a->verdict.token;
-	if (a->sent && a->verdict.gen == a->sent_gen)
+	if (a->sent && a->verdict.gen >= a->sent_from_gen && a->verdict.gen <= a->sent_to_gen)
 		a->base_ms = a->sent_base_ms;
 }
 
@@ -504,10 +504,11 @@ void hf_attempt_on_swap(
 		take_snapshot(a, &a->reply, true);
 		return;
 	case HF_UNKNOWN:
-		if (!a->giving_up) { /* else it was a barrier */
-			a->sent_gen = a->next.gen;
+		if (!a->pending) {
+			a->sent_from_gen = a->next.gen;
 			a->sent_base_ms = a->asked_base_ms;
 		}
+		a->sent_to_gen = a->next.gen;
 		a->pending = true;
 		a->sent = true;
 		a->pending_over = a->snap.etag;

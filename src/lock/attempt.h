@@ -113,8 +113,13 @@ typedef struct hf_attempt {
 	int64_t asked_ms;
 	uint64_t asked_gen; /* least_gen when the store was asked */
 	int64_t asked_base_ms; /* base of what is asked, or of what is pending */
-	uint64_t sent_gen; /* of the last request of unknown fate */
-	int64_t sent_base_ms;
+	/*
+	 * Of the last requests of unknown fate over one state: one of them at
+	 * most lands. What is known, or a store's floor, may grow in between.
+	 */
+	uint64_t sent_from_gen;
+	uint64_t sent_to_gen;
+	int64_t sent_base_ms; /* of the first */
 	uint32_t tries;
 	hf_verdict verdict;
 	hf_rng rng;
