@@ -235,106 +235,19 @@ static hf_status take_lock(work *w, const char *path)
 
 /* ---- packed-refs ---- */
 
-/* Copy packed-refs without the ref and what belongs to it ("^OID" lines). */
-static bool without_ref(const char *text, size_t len, const char *ref, hf_buf *out)
-{
-	const char *end = text + len;
-	size_t ref_len = strlen(ref);
-	bool dropping = false;
-	bool found = false;
-
-	while (text < end) {
-		const char *eol = memchr(text, '\n', (size_t)(end - text));
-		size_t n = (size_t)((eol ? eol + 1 : end) - text);
-
-		if (text[0] != '^')
-			dropping = n > GS_HEX + 1 + ref_len && text[GS_HEX] == ' ' &&
-				   !memcmp(text + GS_HEX + 1, ref, ref_len) &&
-				   text[GS_HEX + 1 + ref_len] == '\n';
-		if (dropping)
-			found = true;
-		else
-			hf_buf_add(out, text, n);
-		text += n;
-	}
-	return found;
-}
-
-static int read_whole(int dir, const char *path, hf_buf *out)
-{
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	ssize_t n = 1;
-	int native = 0;
-
-	if (fd < 0)
-		return errno;
-	while (n > 0) {
-		char *room = hf_buf_room(out, 65536);
-
-		n = room ? read(fd, room, 65536) : -1;
-		if (n < 0)
-			native = room ? errno : ENOMEM;
-		else
-			out->len += (size_t)n;
-	}
-	close(fd);
-	return native;
-}
-
-static int write_packed(work *w, const hf_buf *text, mode_t mode)
-{
-	char path[GS_PATH_MAX];
-	size_t done = 0;
-	int native = 0;
-	int fd;
-
-	in_folder(w, "packed", path);
-	unlinkat(w->dir, path, 0);
-	fd = openat(w->dir, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode & 0777);
-	if (fd < 0)
-		return errno;
-	while (!native && done < text->len) {
-		ssize_t n = write(fd, text->data + done, text->len - done);
-
-		if (n > 0)
-			done += (size_t)n;
-		else if (n == 0 || errno != EINTR)
-			native = n < 0 ? errno : EIO;
-	}
-	if (!native && w->store->shared)
-		gs_share(w->store, fd);
-	/* As git does: other people's refs are in it. */
-	if (!native && fsync(fd))
-		native = errno;
-	close(fd);
-	if (!native && renameat(w->dir, path, w->dir, "packed-refs"))
-		native = errno;
-	return native;
-}
-
 static hf_status drop_packed(work *w)
 {
-	hf_buf text = HF_BUF_INIT;
-	hf_buf rest = HF_BUF_INIT;
-	struct stat st = {.st_mode = 0644};
+	char scratch[GS_PATH_MAX];
 	hf_status status = take_lock(w, packed_lock);
 	int native;
 
 	if (status)
 		return status;
-	fstatat(w->dir, "packed-refs", &st, 0);
-	native = read_whole(w->dir, "packed-refs", &text);
-	if (native == ENOENT)
-		native = 0;
-	else if (!native && without_ref(text.data, text.len, w->move->ref, &rest))
-		native = rest.failed ? ENOMEM : write_packed(w, &rest, st.st_mode);
+	in_folder(w, "packed", scratch);
+	native = gs_packed_rewrite_without(w->store, w->move->ref, scratch);
 	if (!put_back(w, packed_lock))
-		status = shut_out(w);
-	else if (native)
-		status = fail(w, native, "remove the packed value");
-	hf_buf_free(&text);
-	hf_buf_free(&rest);
-	return status;
+		return shut_out(w);
+	return native ? fail(w, native, "remove the packed value") : HF_OK;
 }
 
 /* ---- the change ---- */

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -269,4 +271,109 @@ hf_status gs_packed_list(hf_store *store, hf_store_name_fn fn, void *arg, hf_err
 			break;
 	hf_buf_free(&names);
 	return st;
+}
+
+/* ---- rewriting ---- */
+
+/* Copy without the ref and what belongs to it ("^OID" lines). */
+static bool copy_without(const char *text, size_t len, const char *ref, hf_buf *out)
+{
+	const char *end = text + len;
+	size_t ref_len = strlen(ref);
+	bool dropping = false;
+	bool found = false;
+
+	while (text < end) {
+		const char *eol = memchr(text, '\n', (size_t)(end - text));
+		size_t n = (size_t)((eol ? eol + 1 : end) - text);
+
+		if (text[0] != '^')
+			dropping = n > GS_HEX + 1 + ref_len && text[GS_HEX] == ' ' &&
+				   !memcmp(text + GS_HEX + 1, ref, ref_len) &&
+				   text[GS_HEX + 1 + ref_len] == '\n';
+		if (dropping)
+			found = true;
+		else
+			hf_buf_add(out, text, n);
+		text += n;
+	}
+	return found;
+}
+
+static int read_all(int fd, hf_buf *out)
+{
+	for (;;) {
+		char *room = hf_buf_room(out, 65536);
+		ssize_t n = room ? read(fd, room, 65536) : -1;
+
+		if (!room)
+			return ENOMEM;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : 0;
+		out->len += (size_t)n;
+	}
+}
+
+static int write_all(int fd, const hf_buf *text)
+{
+	size_t done = 0;
+
+	while (done < text->len) {
+		ssize_t n = write(fd, text->data + done, text->len - done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : EIO;
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* Put `text` in the place of packed-refs. Written to disk, as git does it. */
+static int replace(hf_store *store, const hf_buf *text, const char *scratch, mode_t mode)
+{
+	char path[PATH_MAX];
+	char target[PATH_MAX];
+	int native;
+	int fd;
+
+	/* Some keep it elsewhere and have a link here. */
+	if (!gs_absolute(store, "packed-refs", path, sizeof(path)) || !realpath(path, target))
+		return errno ? errno : ENAMETOOLONG;
+	unlinkat(store->common_fd, scratch, 0);
+	fd = openat(store->common_fd, scratch, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC,
+		mode & 0777);
+	if (fd < 0)
+		return errno;
+	native = write_all(fd, text);
+	if (!native && store->shared)
+		gs_share(store, fd);
+	if (!native && fsync(fd))
+		native = errno;
+	close(fd);
+	if (!native && renameat(store->common_fd, scratch, AT_FDCWD, target))
+		native = errno;
+	return native;
+}
+
+int gs_packed_rewrite_without(hf_store *store, const char *ref, const char *scratch)
+{
+	hf_buf text = HF_BUF_INIT;
+	hf_buf rest = HF_BUF_INIT;
+	struct stat st = {.st_mode = 0644};
+	int native;
+	int fd = openat(store->common_fd, "packed-refs", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : errno;
+	native = fstat(fd, &st) ? errno : read_all(fd, &text);
+	close(fd);
+	if (!native && copy_without(text.data, text.len, ref, &rest))
+		native = rest.failed ? ENOMEM : replace(store, &rest, scratch, st.st_mode);
+	hf_buf_free(&text);
+	hf_buf_free(&rest);
+	return native;
 }

@@ -1,7 +1,7 @@
 /*
  * What a ref says, as git reads it: the loose file, else packed-refs.
  *
- * Nothing here changes a ref: move.h does.
+ * Nothing here changes what a ref says: move.h does.
  */
 #ifndef GS_REF_H
 #define GS_REF_H
@@ -41,6 +41,12 @@ hf_status gs_packed_below(hf_store *store, const char *ref, bool *below_out, hf_
 
 /* Names in packed-refs under the prefix, without it. */
 hf_status gs_packed_list(hf_store *store, hf_store_name_fn fn, void *arg, hf_error *error);
+
+/*
+ * Replace packed-refs by a copy without the ref, made at `scratch`. The caller
+ * has packed-refs.lock. Returns 0 or an errno.
+ */
+int gs_packed_rewrite_without(hf_store *store, const char *ref, const char *scratch);
 
 void gs_packed_free(gs_packed *packed);
 
