@@ -95,8 +95,15 @@ void hf_buf_addf(hf_buf *buf, const char *format, ...) __attribute__((format(pri
 size_t hf_digits(uint64_t value, char digits[HF_DIGITS_MAX]);
 void hf_buf_add_u64(hf_buf *buf, uint64_t value);
 void hf_buf_add_i64(hf_buf *buf, int64_t value);
+/* As hf_buf_room(), when there is not enough of it. */
+char *hf_buf_grow(hf_buf *buf, size_t n);
 /* Make room for n more bytes and return where they go; NULL if failed. */
-char *hf_buf_room(hf_buf *buf, size_t n);
+static inline char *hf_buf_room(hf_buf *buf, size_t n)
+{
+	if (buf->cap - buf->len > n && !buf->failed)
+		return buf->data + buf->len;
+	return hf_buf_grow(buf, n);
+}
 
 /* ---- text ---- */
 

@@ -17,7 +17,7 @@ void hf_buf_clear(hf_buf *buf)
 		buf->data[0] = '\0';
 }
 
-char *hf_buf_room(hf_buf *buf, size_t n)
+char *hf_buf_grow(hf_buf *buf, size_t n)
 {
 	if (buf->failed)
 		return NULL;

@@ -19,7 +19,7 @@ static struct {
 	char host[65];
 	char boot[37];
 	char command[97];
-	char domain[64];
+	char domain[96];
 	char owner[160];
 } self = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
@@ -140,6 +140,39 @@ const char *hf_self_owner(void)
 	return self.owner;
 }
 
+/* PROC_TIME_INIT_INO: the time namespace that all machines begin with. */
+#define FIRST_TIMENS 0xeffffffau
+
+/*
+ * Two clocks are one if their offset to the kernel's is. The namespace's inode
+ * does not tell: numbers of namespaces that ended are used again. What /proc
+ * knows is the offset of the children's namespace, mostly our own; where it is
+ * not, nobody else shares the domain.
+ */
+static void fill_domain(void)
+{
+	const hf_process *p = &self.process;
+	char text[256];
+	const char *offset = NULL;
+	long long seconds;
+	long nanoseconds;
+
+	if (!p->timens || p->timens == FIRST_TIMENS) {
+		snprintf(self.domain, sizeof(self.domain), "%.36s.%llx", self.boot,
+			(unsigned long long)p->timens);
+		return;
+	}
+	if (namespace_of("/proc/self/ns/time_for_children") == p->timens &&
+		slurp("/proc/self/timens_offsets", text, sizeof(text)))
+		offset = strstr(text, "boottime");
+	if (offset && sscanf(offset, "boottime %lld %ld", &seconds, &nanoseconds) == 2)
+		snprintf(self.domain, sizeof(self.domain), "%.36s+%lld.%09ld", self.boot,
+			seconds, nanoseconds);
+	else
+		snprintf(self.domain, sizeof(self.domain), "%.36s-%lld-%llx", self.boot,
+			(long long)p->pid, (unsigned long long)p->start);
+}
+
 static void fill_self(void)
 {
 	struct proc_stat st = {.start = 0};
@@ -166,8 +199,7 @@ static void fill_self(void)
 	p->live = "";
 	p->command = self.command;
 	fill_owner();
-	snprintf(self.domain, sizeof(self.domain), "%s.%llx", self.boot,
-		(unsigned long long)p->timens);
+	fill_domain();
 }
 
 const hf_process *hf_self(void)
@@ -357,7 +389,8 @@ bool hf_process_proven_dead(const hf_process *process)
 		return false;
 	if (!read_stat(process->pid, &st))
 		return kill((pid_t)process->pid, 0) && errno == ESRCH;
-	if (st.start != process->start)
+	/* /proc tells start times by the reader's clock. */
+	if (process->timens == me->timens && st.start != process->start)
 		return true;
 	return (st.state == 'Z' || st.state == 'X') && st.threads <= 1;
 }

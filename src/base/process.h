@@ -42,7 +42,7 @@ void hf_self_set_command(const char *command);
 
 /*
  * The domain of hf_boot_ms(): times of equal domains may be compared. Boot id
- * and time namespace. Borrowed.
+ * and the time namespace's offset. Borrowed.
  */
 const char *hf_self_clock_domain(void);
 

@@ -504,7 +504,7 @@ void hf_attempt_on_swap(
 		take_snapshot(a, &a->reply, true);
 		return;
 	case HF_UNKNOWN:
-		if (!a->pending) {
+		if (!a->giving_up) { /* else it was a barrier */
 			a->sent_gen = a->next.gen;
 			a->sent_base_ms = a->asked_base_ms;
 		}

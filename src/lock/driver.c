@@ -181,7 +181,12 @@ hf_step hf_drive_until(
 			st = hf_register_swap(
 				m, a->setup.name, &a->snap.etag, &a->change, &a->reply, &error);
 			overlook_neighbours(&a->reply, drive);
-			now = hf_now_here();
+			/*
+			 * When it answered matters to what is to be done next,
+			 * and to the reckoning of a clock that is not ours.
+			 */
+			if (st || !m->host_clock[0])
+				now = hf_now_here();
 			if (!st && a->verdict.ended)
 				bury_the_dead(a);
 			hf_attempt_on_swap(a, st, &error, now);

@@ -266,11 +266,12 @@ hf_liveness *hf_manager_liveness(hf_manager *m)
 	char dir[256];
 	hf_error error;
 
+	if (atomic_load_explicit(&m->liveness_tried, memory_order_acquire))
+		return m->liveness;
 	pthread_mutex_lock(&m->mutex);
-	if (!m->liveness && !m->liveness_tried) {
+	if (!m->liveness_tried) {
 		hf_status st = hf_runtime_dir(m->runtime_dir, dir, sizeof(dir), &error);
 
-		m->liveness_tried = true;
 		if (!st)
 			st = hf_liveness_new(dir, &m->liveness, &error);
 		if (st)
@@ -278,6 +279,7 @@ hf_liveness *hf_manager_liveness(hf_manager *m)
 				"%s; without a liveness file others learn of this "
 				"process's death by its pid or the ttl alone",
 				error.text);
+		atomic_store_explicit(&m->liveness_tried, true, memory_order_release);
 	}
 	pthread_mutex_unlock(&m->mutex);
 	return m->liveness;

@@ -58,7 +58,7 @@ struct hf_manager {
 	struct hf_known known[HF_KNOWN_NAMES];
 	hf_attempt spare; /* its memory, for the next attempt */
 	hf_liveness *liveness;
-	bool liveness_tried;
+	atomic_bool liveness_tried; /* then `liveness` stays as it is */
 	hf_lease *leases;
 	bool keeper_runs;
 	bool closing;

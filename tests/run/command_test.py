@@ -105,7 +105,14 @@ def pipes__end_when_the_command_ends_them(world):
     process = world.start("x", "--", "sh", "-c", "exec >&- 2>&-; exec sleep 5", stderr=None)
     until(lambda: "sleep" in below(process.pid).values(), "the command")
     os.set_blocking(process.stdout.fileno(), False)
-    until(lambda: process.stdout.read() == "", "the end of the command's output", 3)
+
+    def ended():
+        try:
+            return os.read(process.stdout.fileno(), 4096) == b""
+        except BlockingIOError:
+            return False
+
+    until(ended, "the end of the command's output", 10)
     process.terminate()
     equal(process.wait(10), 143)
     # Standard input: no reader is left once the command has closed it.

@@ -29,7 +29,7 @@ class Terminal:
     def type(self, keys):
         os.write(self.fd, keys.encode())
 
-    def expect(self, pattern, seconds=10):
+    def expect(self, pattern, seconds=30):
         """Read until the pattern has come; what stood before it is gone."""
         end = time.monotonic() + seconds
         while True:

@@ -101,6 +101,19 @@ static void open__what_cannot_be_read_is_refused_with_what_to_do(void **state)
 	assert_int_equal(store_refused("repo", "?patience=soon", &error), HF_INVALID);
 }
 
+static void open__extensions_of_no_concern_are_accepted(void **state)
+{
+	hf_store *t;
+
+	(void)state;
+	sh("git init -q sparse && git -C sparse config core.repositoryformatversion 1 && "
+	   "git -C sparse config extensions.worktreeConfig true");
+	t = store_open("sparse", "");
+	put(t, "deploy", "one\n", "e1");
+	assert_string_equal(record_of(t, "deploy"), "one\n");
+	ops->close(t);
+}
+
 static void open__looking_changes_nothing(void **state)
 {
 	(void)state;
@@ -626,6 +639,7 @@ int main(void)
 		T(open__every_path_into_a_repository_is_the_same_store),
 		T(open__a_worktree_shares_its_locks),
 		T(open__what_cannot_be_read_is_refused_with_what_to_do),
+		T(open__extensions_of_no_concern_are_accepted),
 		T(open__looking_changes_nothing),
 		T(branch__git_log_tells_who_held_it),
 		T(branch__an_amendment_adds_nothing_to_it),

@@ -348,11 +348,25 @@ static void remove_empty_folders(work *w)
 	unlinkat(w->dir, path, AT_REMOVEDIR);
 }
 
+static hf_status refs_below(work *w)
+{
+	return hf_fail(w->error, HF_UNAVAILABLE, "move", 0,
+		"%s cannot be made in '%s': other refs are below it", w->move->ref,
+		w->store->common);
+}
+
 static hf_status set_value(work *w, bool loose)
 {
 	char fresh[GS_PATH_MAX];
+	bool below = false;
 	int tries;
 
+	if (!loose) {
+		hf_status st = gs_packed_below(w->store, w->move->ref, &below, w->error);
+
+		if (st || below)
+			return st ? st : refs_below(w);
+	}
 	in_folder(w, "new", fresh);
 	for (tries = 0; tries < 3; tries++) {
 		int native;
@@ -376,9 +390,7 @@ static hf_status set_value(work *w, bool loose)
 			return fail(w, native, "set the value");
 		loose = false;
 	}
-	return hf_fail(w->error, HF_UNAVAILABLE, "move", 0,
-		"%s cannot be made in '%s': other refs are below it", w->move->ref,
-		w->store->common);
+	return refs_below(w);
 }
 
 /*

@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#define FOLDER_TRIES 50
+
 #define BLOCK 4096 /* what a small file takes anyway */
 #define TEMPORARY_STALE_S 600 /* no writer takes as long */
 
@@ -194,6 +196,7 @@ static hf_status write_loose(const hf_store *store, const char *type, const gs_o
 	char folder[16];
 	hf_status st;
 	int native;
+	int tries;
 
 	object_path(oid, path);
 	snprintf(folder, sizeof(folder), "%.10s", path);
@@ -201,7 +204,8 @@ static hf_status write_loose(const hf_store *store, const char *type, const gs_o
 	if (st)
 		goto out;
 	native = write_file(store, folder, path, &file);
-	if (native == ENOENT) { /* gc removes empty folders, at any time */
+	/* gc removes empty folders at any time, also the one just made. */
+	for (tries = 0; native == ENOENT && tries < FOLDER_TRIES; tries++) {
 		native = gs_make_folders_above(store, path);
 		if (!native)
 			native = write_file(store, folder, path, &file);

@@ -215,6 +215,38 @@ hf_status gs_packed_read(
 	return st;
 }
 
+hf_status gs_packed_below(hf_store *store, const char *ref, bool *below_out, hf_error *error)
+{
+	const char *folder = ref + strlen(store->prefix);
+	size_t n = strlen(folder);
+	size_t low = 0;
+	size_t high;
+	hf_status st;
+
+	*below_out = false;
+	pthread_mutex_lock(&store->packed_mutex);
+	st = refresh_nolock(store, error);
+	high = st ? 0 : store->packed->count;
+	/* The first that is not before "FOLDER/". */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const char *name = store->packed->refs[middle].name;
+		int order = strncmp(name, folder, n);
+
+		if (order < 0 || (order == 0 && (unsigned char)name[n] < '/'))
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!st && low < store->packed->count) {
+		const char *name = store->packed->refs[low].name;
+
+		*below_out = strncmp(name, folder, n) == 0 && name[n] == '/';
+	}
+	pthread_mutex_unlock(&store->packed_mutex);
+	return st;
+}
+
 /* The names are copied first: `fn` may come back here. */
 hf_status gs_packed_list(hf_store *store, hf_store_name_fn fn, void *arg, hf_error *error)
 {

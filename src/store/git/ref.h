@@ -36,6 +36,9 @@ hf_status gs_packed_read(
 /* Names under the store's prefix, without it; each of packed and loose once. */
 hf_status gs_ref_list(hf_store *store, hf_store_name_fn fn, void *arg, hf_error *error);
 
+/* Are there packed refs in the folder of this name? git allows only one. */
+hf_status gs_packed_below(hf_store *store, const char *ref, bool *below_out, hf_error *error);
+
 /* Names in packed-refs under the prefix, without it. */
 hf_status gs_packed_list(hf_store *store, hf_store_name_fn fn, void *arg, hf_error *error);
 

@@ -46,6 +46,48 @@ static hf_status refuse(const char *path, int code, hf_error *error)
 	}
 }
 
+/*
+ * libgit2 refuses repositories with extensions that it does not know. These
+ * concern neither objects nor refs as we use them (sparse checkouts turn the
+ * first on). What the program has set for itself is put back.
+ */
+static int open_extended(git_repository **repo, const char *path)
+{
+	static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	static char worktree[] = "worktreeconfig";
+	static char partial[] = "partialclone";
+	static char precious[] = "preciousobjects";
+	char *wanted[] = {worktree, partial, precious};
+	const char *known[32];
+	git_strarray before = {NULL, 0};
+	size_t count = 0;
+	int code;
+
+	pthread_mutex_lock(&mutex);
+	if (git_libgit2_opts(GIT_OPT_GET_EXTENSIONS, &before) == 0) {
+		for (; count < before.count &&
+			count + HF_ARRAY_LEN(wanted) < HF_ARRAY_LEN(known);
+			count++)
+			known[count] = before.strings[count];
+	}
+	memcpy(known + count, wanted, sizeof(wanted));
+	git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, known, count + HF_ARRAY_LEN(wanted));
+	code = git_repository_open_ext(repo, path, 0, NULL);
+	git_libgit2_opts(GIT_OPT_SET_EXTENSIONS, known, count);
+	git_strarray_dispose(&before);
+	pthread_mutex_unlock(&mutex);
+	return code;
+}
+
+static int open_repository(git_repository **repo, const char *path)
+{
+	int code = git_repository_open_ext(repo, path, 0, NULL);
+
+	return code && code != GIT_ENOTFOUND && strstr(git_message(), "extension")
+		       ? open_extended(repo, path)
+		       : code;
+}
+
 /* core.sharedRepository, as git reads it: the mode bits it adds to files. */
 static mode_t shared_bits(git_repository *repo)
 {
@@ -80,7 +122,7 @@ hf_status gs_repo_open(hf_store *store, const char *path, hf_error *error)
 	if (git_libgit2_init() < 0)
 		return hf_fail(error, HF_SYSTEM, "open", 0, "libgit2 does not start: %s",
 			git_message());
-	code = git_repository_open_ext(&repo, path[0] ? path : ".", 0, NULL);
+	code = open_repository(&repo, path[0] ? path : ".");
 	if (code) {
 		st = refuse(path[0] ? path : ".", code, error);
 		goto out;
