@@ -27,6 +27,7 @@ struct worker {
 	atomic_ulong acknowledged;
 	atomic_ulong unknown;
 	atomic_int in_flight;
+	atomic_ulong removing; /* the count that goes if a removal counts */
 };
 
 struct shared {
@@ -34,6 +35,7 @@ struct shared {
 	atomic_int inside;
 	atomic_int overlaps;
 	atomic_ulong removed; /* the counts that went with a removal */
+	atomic_ulong perhaps_removed;
 	struct worker workers[PROCESSES];
 };
 
@@ -76,7 +78,10 @@ static int increment(struct job *job, hf_slotfile *file, hf_rng *rng)
 		return 10 + (int)st;
 	if (job->rounds && atomic_fetch_add(&job->shared->inside, 1) != 0)
 		atomic_fetch_add(&job->shared->overlaps, 1);
-	atomic_store(&me->in_flight, 1);
+	if (removes)
+		atomic_store(&me->removing, count);
+	else
+		atomic_store(&me->in_flight, 1);
 	if (job->rounds && removes) /* others may enter as soon as it is gone */
 		atomic_fetch_sub(&job->shared->inside, 1);
 	if (removes)
@@ -88,9 +93,12 @@ static int increment(struct job *job, hf_slotfile *file, hf_rng *rng)
 		atomic_fetch_add(&job->shared->removed, count);
 	if (!st && !removes)
 		atomic_fetch_add(&me->acknowledged, 1);
-	if (st == HF_CHANGED)
+	if (st == HF_CHANGED && !removes)
 		atomic_fetch_add(&me->unknown, 1);
+	if (st == HF_CHANGED && removes)
+		atomic_fetch_add(&job->shared->perhaps_removed, count);
 	atomic_store(&me->in_flight, 0);
+	atomic_store(&me->removing, 0);
 	if (job->rounds && !removes)
 		atomic_fetch_sub(&job->shared->inside, 1);
 	hf_slotfile_unlock(file);
@@ -213,13 +221,31 @@ static void pause_us(long us)
 	nanosleep(&pause, NULL);
 }
 
-/* Stop or kill them at random for a while; the sum must still be right. */
-static void torture(bool kills, bool grow)
+struct torture {
+	bool kills;
+	bool stops;
+	bool grow;
+	bool remove;
+};
+
+static void kill_one(struct job *job, pid_t *pid, unsigned long *unknown)
+{
+	struct worker *worker = &job->shared->workers[job->index];
+
+	kill(*pid, SIGKILL);
+	assert_int_equal(scratch_wait(*pid), 1000 + SIGKILL);
+	*unknown += (unsigned long)atomic_exchange(&worker->in_flight, 0);
+	atomic_fetch_add(&job->shared->perhaps_removed, atomic_exchange(&worker->removing, 0));
+	*pid = scratch_fork(work, job);
+}
+
+/* For a while; the sum must still be right. */
+static void torture(struct torture t)
 {
 	struct shared *shared = scratch_shared(sizeof(*shared));
 	struct job jobs[PROCESSES];
 	pid_t pids[PROCESSES];
-	pid_t watcher = scratch_fork(watch, shared);
+	pid_t watcher = t.remove ? 0 : scratch_fork(watch, shared);
 	unsigned long acknowledged = 0;
 	unsigned long unknown = 0;
 	int64_t end_ms = hf_boot_ms() + 3000;
@@ -232,23 +258,18 @@ static void torture(bool kills, bool grow)
 	for (i = 0; i < PROCESSES; i++) {
 		jobs[i] = (struct job){.shared = shared,
 			.index = i,
-			.patience_ms = kills ? 2000 : 10,
-			.grow = grow};
+			.patience_ms = t.stops ? 10 : 2000,
+			.grow = t.grow,
+			.remove = t.remove};
 		pids[i] = scratch_fork(work, &jobs[i]);
 	}
 	while (hf_boot_ms() < end_ms) {
 		i = (int)hf_rng_below(&rng, PROCESSES);
-		if (kills) {
-			kill(pids[i], SIGKILL);
-			assert_int_equal(scratch_wait(pids[i]), 1000 + SIGKILL);
-			unknown += (unsigned long)atomic_exchange(
-				&shared->workers[i].in_flight, 0);
-			pids[i] = scratch_fork(work, &jobs[i]);
-			pause_us((long)hf_rng_below(&rng, 3000));
-		} else {
+		if (t.stops)
 			kill(pids[i], hf_rng_below(&rng, 2) ? SIGSTOP : SIGCONT);
-			pause_us((long)hf_rng_below(&rng, 8000));
-		}
+		if (t.kills && hf_rng_below(&rng, t.stops ? 8 : 1) == 0)
+			kill_one(&jobs[i], &pids[i], &unknown);
+		pause_us((long)hf_rng_below(&rng, t.stops ? 8000 : 3000));
 	}
 	shared->stop = 1;
 	for (i = 0; i < PROCESSES; i++)
@@ -258,11 +279,13 @@ static void torture(bool kills, bool grow)
 		acknowledged += shared->workers[i].acknowledged;
 		unknown += shared->workers[i].unknown;
 	}
-	assert_int_equal(scratch_wait(watcher), 0);
-	count = final_count();
-	assert_in_range(count, acknowledged, acknowledged + unknown);
+	if (watcher)
+		assert_int_equal(scratch_wait(watcher), 0);
+	count = final_count() + shared->removed;
+	assert_in_range(count + shared->perhaps_removed, acknowledged, UINT64_MAX);
+	assert_in_range(count, 0, acknowledged + unknown);
 	assert_int_equal(hf_slotfile_sweep(scratch_path(""), &removed, NULL), HF_OK);
-	assert_int_equal(scratch_count(), 1);
+	assert_in_range(scratch_count(), t.remove ? 0 : 1, 1);
 	printf("# %lu acknowledged, %lu unknown, %lu counted, %zu swept\n", acknowledged,
 		unknown, count, removed);
 }
@@ -270,19 +293,37 @@ static void torture(bool kills, bool grow)
 static void stopped_processes__lose_and_add_nothing(void **state)
 {
 	(void)state;
-	torture(false, false);
+	torture((struct torture){.stops = true});
 }
 
 static void stopped_processes__lose_and_add_nothing_while_it_grows(void **state)
 {
 	(void)state;
-	torture(false, true);
+	torture((struct torture){.stops = true, .grow = true});
+}
+
+static void stopped_processes__lose_and_add_nothing_while_it_is_removed(void **state)
+{
+	(void)state;
+	torture((struct torture){.stops = true, .remove = true});
 }
 
 static void killed_processes__lose_nothing(void **state)
 {
 	(void)state;
-	torture(true, true);
+	torture((struct torture){.kills = true, .grow = true});
+}
+
+static void killed_and_stopped_processes__lose_nothing(void **state)
+{
+	(void)state;
+	torture((struct torture){.kills = true, .stops = true, .grow = true});
+}
+
+static void killed_and_stopped_processes__lose_nothing_while_it_is_removed(void **state)
+{
+	(void)state;
+	torture((struct torture){.kills = true, .stops = true, .grow = true, .remove = true});
 }
 
 static int set_up(void **state)
@@ -308,7 +349,10 @@ int main(void)
 		TEST(racing_processes__lose_no_increment_while_it_is_removed),
 		TEST(stopped_processes__lose_and_add_nothing),
 		TEST(stopped_processes__lose_and_add_nothing_while_it_grows),
+		TEST(stopped_processes__lose_and_add_nothing_while_it_is_removed),
 		TEST(killed_processes__lose_nothing),
+		TEST(killed_and_stopped_processes__lose_nothing),
+		TEST(killed_and_stopped_processes__lose_nothing_while_it_is_removed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
