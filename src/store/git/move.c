@@ -140,7 +140,7 @@ static hf_status prepare(work *w)
 
 static void remove_folder(hf_store *store, const char *folder)
 {
-	static const char *const leaves[] = {"guard", "new", "old", "unlock", "packed"};
+	static const char *const leaves[] = {"guard", "new", "unlock", "packed"};
 	char path[GS_PATH_MAX];
 	size_t i;
 
@@ -324,7 +324,8 @@ static hf_status drop_value(work *w, bool loose)
 	if (status)
 		return status;
 	w->done = packed;
-	in_folder(w, "old", gone);
+	/* The next value is written into it: a new file costs more than all this. */
+	in_folder(w, "new", gone);
 	if (loose && renameat(w->dir, w->move->ref, w->dir, gone)) {
 		if (errno != ENOENT)
 			return fail(w, errno, "remove the value");
@@ -332,7 +333,6 @@ static hf_status drop_value(work *w, bool loose)
 			return shut_out(w);
 	}
 	w->done = true;
-	unlinkat(w->dir, gone, 0);
 	if (fstatat(w->dir, packed_lock, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		return drop_packed(w);
 	status = gs_packed_read(w->store, w->move->ref, &oid, &packed, w->error);
