@@ -38,6 +38,19 @@ def every_function_is_named():
     return [n for n in sorted(functions) if n.replace("-", "\\-") not in manual and n not in manual]
 
 
+@rule("holdfast(7) has every option of a store's URL")
+def every_option_is_named():
+    manual = read("man/holdfast.7")
+    violations = []
+    for name in tracked(".c"):
+        if not name.startswith("src/store/"):
+            continue
+        for option in re.findall(r'^\t"(\w+)=\S+ - ', read(name), re.MULTILINE):
+            if not re.search(rf"\b{option}\b", manual):
+                violations.append(f"{name}: {option}=")
+    return violations
+
+
 @rule("the programs in the manual pages compile and run")
 def programs_run():
     violations = []
