@@ -76,62 +76,24 @@ bool hf_slotfile_is_at_path(const hf_slotfile *file)
 	return !lstat(file->path, &st) && st.st_ino == file->ino && st.st_dev == file->dev;
 }
 
-/* O_EXCL, so that only who made it sets its mode; -1 with errno. */
-static int create_file(hf_slotfile *file)
+/* -1 with errno; where it may not be written, for reading. */
+static int open_existing(hf_slotfile *file)
 {
-	int flags = O_RDWR | O_CREAT | O_EXCL | HF_OPEN_FLAGS;
-	int fd = open(file->path, flags, file->options.mode);
+	int fd = open(file->path, O_RDWR | HF_OPEN_FLAGS);
 
-	if (fd < 0 && errno == ENOENT) {
-		errno = hf_make_folder_of(file->path);
-		if (errno)
-			return -1;
-		fd = open(file->path, flags, file->options.mode);
+	file->writable = true;
+	if (fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+		file->writable = false;
+		fd = open(file->path, O_RDONLY | HF_OPEN_FLAGS);
 	}
-	if (fd >= 0 && (file->options.mode & 077))
-		(void)fchmod(fd, file->options.mode); /* whatever the umask says */
 	return fd;
 }
 
-static int open_or_create(hf_slotfile *file, bool create, bool *created_out)
+static hf_status adopt_regular(hf_slotfile *file, int fd, hf_error *error)
 {
-	int i;
-	int fd;
-
-	*created_out = false;
-	for (i = 0; i < CHASES_MAX; i++) {
-		file->writable = true;
-		fd = open(file->path, O_RDWR | HF_OPEN_FLAGS);
-		if (fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
-			file->writable = false;
-			fd = open(file->path, O_RDONLY | HF_OPEN_FLAGS);
-		}
-		if (fd >= 0 || errno != ENOENT || !create)
-			return fd;
-		fd = create_file(file);
-		*created_out = fd >= 0;
-		if (fd >= 0 || errno != EEXIST)
-			return fd;
-	}
-	return -1;
-}
-
-hf_status hf_slotfile_open(hf_slotfile *file, bool create, bool *missing_out, hf_error *error)
-{
+	bool writable = file->writable;
 	struct stat st;
-	bool created;
-	bool writable;
-	int fd = open_or_create(file, create, &created);
 
-	*missing_out = false;
-	if (fd < 0) {
-		if (errno == ENOENT && !create) {
-			*missing_out = true;
-			return HF_OK;
-		}
-		return hf_fail_errno(error, create ? HF_CANNOT_CREATE : HF_SYSTEM, "slot file",
-			errno, "cannot %s %s", create ? "create" : "open", file->path);
-	}
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return hf_fail(error, HF_CORRUPT, "slot file", 0,
@@ -140,10 +102,34 @@ hf_status hf_slotfile_open(hf_slotfile *file, bool create, bool *missing_out, hf
 			"it away",
 			file->path);
 	}
-	writable = file->writable;
 	hf_slotfile_adopt(file, fd, &st);
 	file->writable = writable;
-	return created && file->options.sync ? hf_sync_folder(file->path, error) : HF_OK;
+	return HF_OK;
+}
+
+hf_status hf_slotfile_open(hf_slotfile *file, bool create, bool *missing_out, hf_error *error)
+{
+	hf_status st = HF_CHANGED;
+	int i;
+
+	*missing_out = false;
+	for (i = 0; st == HF_CHANGED && i < CHASES_MAX; i++) {
+		int fd = open_existing(file);
+
+		if (fd >= 0)
+			return adopt_regular(file, fd, error);
+		if (errno != ENOENT)
+			return hf_fail_errno(error, create ? HF_CANNOT_CREATE : HF_SYSTEM,
+				"slot file", errno, "cannot open %s", file->path);
+		*missing_out = !create;
+		if (!create)
+			return HF_OK;
+		st = hf_slotfile_create(file, error);
+	}
+	if (st == HF_CHANGED)
+		return hf_fail(error, HF_UNAVAILABLE, "slot file", 0,
+			"%s is made and removed by others all the time", file->path);
+	return st;
 }
 
 /* ---- read ---- */
@@ -218,7 +204,7 @@ hf_status hf_slotfile_read(hf_slotfile *file, hf_slot_content *content_out, hf_e
 			if (st || missing)
 				return st;
 		}
-		st = hf_slots_read(file->fd, file->path, &file->slots, error);
+		st = hf_slots_load(file->fd, file->path, &file->slots, error);
 		if (st)
 			return st;
 		/* Looked at after reading: only then was it the present content. */

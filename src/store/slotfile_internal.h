@@ -8,6 +8,10 @@
  *	slotfile_sweep.c    left-overs
  *	netfs.c		    file systems shared with other kernels
  *
+ * How a file is made. Under a name of its own (PATH.broken-NONCE, so that the
+ * sweep knows it), with a first slot, then renamed to PATH if nothing is there:
+ * a file at its path always has had a whole slot, and zeros are damage.
+ *
  * How a file is replaced. Nothing can rename over PATH *on condition*, and
  * whoever decided to do it may be stopped in between for any time. So it is
  * done so that nothing is lost whenever it happens: a new file that says
@@ -76,6 +80,11 @@ struct hf_slotfile {
  * written is read again. HF_OK whatever the pick; HF_SYSTEM, HF_NO_MEMORY.
  */
 hf_status hf_slots_read(int fd, const char *path, hf_slots *slots, hf_error *error);
+/*
+ * As hf_slots_read(), and judge what is blank. No file is ever blank at its
+ * name, so that is damage - unless a power cut has taken what was written.
+ */
+hf_status hf_slots_load(int fd, const char *path, hf_slots *slots, hf_error *error);
 /* Bytes of a slot for content of `len`. */
 size_t hf_slot_size_for(size_t len);
 /* Make room for two slots, so that no later write can fail for want of it. */
@@ -110,6 +119,12 @@ hf_status hf_slotfile_take(
 
 /* ---- slotfile_replace.c ---- */
 
+/*
+ * Put a file with nothing in it where there is none. HF_OK: the handle has it,
+ * and its lock; HF_CHANGED: there is one now; HF_CANNOT_CREATE, HF_SYSTEM,
+ * HF_UNKNOWN (it is there; nobody can say whether on the disk).
+ */
+hf_status hf_slotfile_create(hf_slotfile *file, hf_error *error);
 /*
  * Exchange PATH with a new file of ours that is "rebuilding". HF_OK: the handle
  * has the new file, locked; nonce_out (HF_NONCE_LEN + 1) says where what was at

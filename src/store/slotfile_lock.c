@@ -152,9 +152,9 @@ static hf_status wait_or_break(hf_slotfile *file, struct wait *w, hf_error *erro
 	return st == HF_CHANGED ? HF_OK : st;
 }
 
-/* ---- a new file ---- */
+/* ---- what was left behind ---- */
 
-/* The file is locked and blank: make it one that has nothing in it yet. */
+/* Locked, and blank since a power cut: make it one that has nothing in it yet. */
 static hf_status init_blank(hf_slotfile *file, hf_error *error)
 {
 	const hf_slot nothing = {.kind = HF_SLOT_NOTHING};
@@ -187,7 +187,7 @@ static hf_status end_removal(hf_slotfile *file, hf_error *error)
  */
 static hf_status load(hf_slotfile *file, short type, hf_error *error)
 {
-	hf_status st = hf_slots_read(file->fd, file->path, &file->slots, error);
+	hf_status st = hf_slots_load(file->fd, file->path, &file->slots, error);
 
 	if (st || type != F_WRLCK)
 		return st;

@@ -1,6 +1,6 @@
 /*
- * Putting a new file in place of a slot file: to break a lock, and to grow.
- * Why it is done so stands in slotfile_internal.h.
+ * Putting a new file in its place: where there is none, to break a lock, and to
+ * grow. Why it is done so stands in slotfile_internal.h.
  */
 #include "slotfile_internal.h"
 
@@ -33,12 +33,17 @@ static void new_nonce(char *out)
 /* ---- a new file beside it ---- */
 
 /* As the file before: who could open that must be able to open this. */
-static void copy_owner(int fd, int from_fd)
+static void set_owner(const hf_slotfile *file, int fd)
 {
 	struct stat st;
 	struct stat own;
 
-	if (fstat(from_fd, &st) || fstat(fd, &own))
+	if (file->fd < 0) {
+		if (file->options.mode & 077) /* whatever the umask says */
+			(void)fchmod(fd, file->options.mode);
+		return;
+	}
+	if (fstat(file->fd, &st) || fstat(fd, &own))
 		return;
 	if (own.st_uid != st.st_uid || own.st_gid != st.st_gid) {
 		if (fchown(fd, st.st_uid, st.st_gid))
@@ -46,6 +51,18 @@ static void copy_owner(int fd, int from_fd)
 	}
 	if ((own.st_mode & 0777) != (st.st_mode & 0777))
 		(void)fchmod(fd, st.st_mode & 0777);
+}
+
+/* With its folder; -1 with errno. */
+static int create_file(const char *temp)
+{
+	int flags = O_RDWR | O_CREAT | O_EXCL | HF_OPEN_FLAGS;
+	int fd = open(temp, flags, 0600);
+
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	errno = hf_make_folder_of(temp);
+	return errno ? -1 : open(temp, flags, 0600);
 }
 
 static hf_status write_first_slot(
@@ -68,13 +85,13 @@ static hf_status write_first_slot(
 static hf_status make_beside(hf_slotfile *file, const char *temp, const hf_slot *slot,
 	size_t slot_size, int *fd_out, hf_error *error)
 {
-	int fd = open(temp, O_RDWR | O_CREAT | O_EXCL | HF_OPEN_FLAGS, 0600);
+	int fd = create_file(temp);
 	hf_status st;
 
 	if (fd < 0)
-		return hf_fail_errno(
-			error, HF_SYSTEM, "slot file", errno, "cannot create %s", temp);
-	copy_owner(fd, file->fd);
+		return hf_fail_errno(error, file->fd < 0 ? HF_CANNOT_CREATE : HF_SYSTEM,
+			"slot file", errno, "cannot create %s", temp);
+	set_owner(file, fd);
 	if (hf_try_ofd(fd, F_WRLCK)) {
 		close(fd);
 		return HF_CHANGED;
@@ -101,7 +118,7 @@ static void adopt_new(
 
 	if (old_fd_out)
 		*old_fd_out = file->fd;
-	else
+	else if (file->fd >= 0)
 		close(file->fd);
 	memset(&st, 0, sizeof(st));
 	(void)fstat(fd, &st);
@@ -111,6 +128,63 @@ static void adopt_new(
 	file->slots.newest = *slot;
 	file->slots.newest.data = NULL;
 }
+
+/* ---- where there is none ---- */
+
+/* 0, EEXIST, or another errno. */
+static int put_at_path(const char *temp, const char *path)
+{
+	int native = 0;
+
+	if (!renameat2(AT_FDCWD, temp, AT_FDCWD, path, RENAME_NOREPLACE))
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
+		return errno;
+	if (link(temp, path))
+		native = errno;
+	else
+		(void)unlink(temp);
+	return native;
+}
+
+static hf_status create_at(hf_slotfile *file, const char *temp, hf_error *error)
+{
+	const hf_slot nothing = {.kind = HF_SLOT_NOTHING};
+	int native;
+	int fd = -1;
+	hf_status st = make_beside(file, temp, &nothing, HF_SLOT_BLOCK, &fd, error);
+
+	if (st)
+		return st;
+	native = put_at_path(temp, file->path);
+	if (native) {
+		(void)unlink(temp);
+		close(fd);
+		if (native == EEXIST || native == ENOENT)
+			return HF_CHANGED;
+		return hf_fail_errno(error, HF_CANNOT_CREATE, "slot file", native,
+			"cannot create %s", file->path);
+	}
+	adopt_new(file, fd, &nothing, HF_SLOT_BLOCK, NULL);
+	return file->options.sync ? hf_sync_folder(file->path, error) : HF_OK;
+}
+
+hf_status hf_slotfile_create(hf_slotfile *file, hf_error *error)
+{
+	char nonce[HF_NONCE_LEN + 1];
+	char *temp;
+	hf_status st;
+
+	new_nonce(nonce);
+	temp = hf_broken_path(file->path, nonce, HF_NONCE_LEN);
+	if (!temp)
+		return hf_fail_memory(error, "slot file");
+	st = create_at(file, temp, error);
+	free(temp);
+	return st;
+}
+
+/* ---- in place of one ---- */
 
 static hf_status exchange_failed(const hf_slotfile *file, int native, hf_error *error)
 {
@@ -182,7 +256,7 @@ static hf_status next_is_gone(hf_slotfile *file, struct chain *chain, hf_error *
 	hf_status st;
 
 	if (chain->fd >= 0) {
-		st = hf_slots_read(chain->fd, file->path, &chain->slots, error);
+		st = hf_slots_load(chain->fd, file->path, &chain->slots, error);
 		if (st || !leads_on(&chain->slots))
 			return st;
 	}
@@ -220,7 +294,7 @@ static hf_status follow(hf_slotfile *file, struct chain *chain, hf_error *error)
 			close(chain->fd);
 		chain->fd = fd;
 		chain->slots.slot_size = 0;
-		st = hf_slots_read(fd, path, &chain->slots, error);
+		st = hf_slots_load(fd, path, &chain->slots, error);
 		if (st)
 			return st;
 		at = &chain->slots;

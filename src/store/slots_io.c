@@ -51,12 +51,14 @@ static bool room_for(hf_slots *slots, size_t n)
 }
 
 /*
- * A size that we never make. Zeros of less than two blocks are what is left of
- * a creation that was interrupted; everything else was cut or is not ours.
+ * A size that we never make. Zeros of less than two blocks were begun and not
+ * written; everything else was cut or is not ours. *size_changed_out: it is
+ * just being written.
  */
-static hf_status judge_odd_size(
-	int fd, const char *path, off_t size, hf_slots *slots, hf_error *error)
+static hf_status judge_odd_size(int fd, const char *path, off_t size, hf_slots *slots,
+	bool *size_changed_out, hf_error *error)
 {
+	struct stat st;
 	ssize_t n;
 
 	if (!room_for(slots, 2 * HF_SLOT_BLOCK))
@@ -65,6 +67,7 @@ static hf_status judge_odd_size(
 	if (n < 0)
 		return hf_fail_errno(
 			error, HF_SYSTEM, "slot file", errno, "cannot read %s", path);
+	*size_changed_out = !fstat(fd, &st) && st.st_size != size;
 	slots->pick = size < 2 * HF_SLOT_BLOCK && hf_all_zero(slots->image, (size_t)n)
 			      ? HF_PICK_BLANK
 			      : HF_PICK_DAMAGED;
@@ -85,7 +88,8 @@ static hf_status read_once(
 				"cannot look at %s", path);
 		if (st.st_size <= 0 || st.st_size % (2 * HF_SLOT_BLOCK) != 0 ||
 			st.st_size / 2 > HF_SLOT_SIZE_MAX)
-			return judge_odd_size(fd, path, st.st_size, slots, error);
+			return judge_odd_size(
+				fd, path, st.st_size, slots, size_changed_out, error);
 		slots->slot_size = (size_t)st.st_size / 2;
 	}
 	if (!room_for(slots, 2 * slots->slot_size))
@@ -131,6 +135,27 @@ hf_status hf_slots_read(int fd, const char *path, hf_slots *slots, hf_error *err
 		nanosleep(&pause, NULL);
 	}
 	slots->pick = HF_PICK_DAMAGED;
+	return HF_OK;
+}
+
+/* Wall clock of this machine's start, from its two clocks. */
+static int64_t boot_wall_ms(void)
+{
+	return hf_wall_ms() - hf_boot_ms();
+}
+
+hf_status hf_slots_load(int fd, const char *path, hf_slots *slots, hf_error *error)
+{
+	hf_status st = hf_slots_read(fd, path, slots, error);
+	struct stat file;
+
+	if (st || slots->pick != HF_PICK_BLANK)
+		return st;
+	if (fstat(fd, &file))
+		return hf_fail_errno(
+			error, HF_SYSTEM, "slot file", errno, "cannot look at %s", path);
+	if ((int64_t)file.st_mtim.tv_sec * 1000 > boot_wall_ms())
+		slots->pick = HF_PICK_DAMAGED; /* emptied since */
 	return HF_OK;
 }
 

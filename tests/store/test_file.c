@@ -551,6 +551,7 @@ static void touch(const char *name)
 
 static void sweep__removes_what_nobody_names_and_nothing_else(void **state)
 {
+	static const struct timespec before_boot[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
 	hf_store *store = open_store("");
 	size_t removed = 0;
 	char line[32];
@@ -563,7 +564,10 @@ static void sweep__removes_what_nobody_names_and_nothing_else(void **state)
 	}
 	touch("locks/a.log.0123456789abcdef");
 	touch("locks/gone.log.0123456789abcdef");
-	touch("locks/empty.lock");
+	touch("locks/emptied.lock");
+	touch("locks/blank.lock");
+	assert_int_equal(
+		utimensat(AT_FDCWD, scratch_path("locks/blank.lock"), before_boot, 0), 0);
 	touch("locks/a.lock.broken-0123456789abcdef");
 	touch("locks/gone.lock.broken-0123456789abcdef");
 	touch("locks/notes.txt");
@@ -572,6 +576,7 @@ static void sweep__removes_what_nobody_names_and_nothing_else(void **state)
 	expect(store, "a", "state");
 	expect_events(history(store, "a", 0), 100, 100);
 	assert_int_equal(access(scratch_path("locks/notes.txt"), F_OK), 0);
+	assert_int_equal(access(scratch_path("locks/emptied.lock"), F_OK), 0);
 	ops->close(store);
 }
 

@@ -330,18 +330,47 @@ static void cut_file__can_be_removed(void **state)
 	assert_int_equal(scratch_count(), 0);
 }
 
-static void interrupted_creation__is_nothing(void **state)
+static void zero_file(off_t size, bool before_boot)
 {
-	static const off_t sizes[] = {0, 100, 4096, 8191, 8192};
+	static const struct timespec long_ago[2] = {{.tv_sec = 1}, {.tv_sec = 1}};
+	int fd = open(scratch_path("x"), O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+	assert_int_equal(ftruncate(fd, size), 0);
+	if (before_boot)
+		assert_int_equal(futimens(fd, long_ago), 0);
+	close(fd);
+}
+
+static const off_t blank_sizes[] = {0, 100, 4096, 8191, 8192};
+
+static void emptied_file__is_damage(void **state)
+{
+	hf_slot_content content;
+	hf_slotfile *file;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < HF_ARRAY_LEN(blank_sizes); i++) {
+		put("one");
+		zero_file(blank_sizes[i], false);
+		assert_int_equal(get(&content), HF_CORRUPT);
+		file = new_file(&creating);
+		assert_int_equal(hf_slotfile_lock(file, &content, NULL), HF_CORRUPT);
+		assert_int_equal(hf_slotfile_write(file, "new", 3, NULL), HF_OK);
+		hf_slotfile_free(file);
+		expect_text("new");
+		unlink(scratch_path("x"));
+	}
+}
+
+static void blank_since_a_power_cut__is_nothing(void **state)
+{
 	hf_slot_content content;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < HF_ARRAY_LEN(sizes); i++) {
-		int fd = open(scratch_path("x"), O_RDWR | O_CREAT, 0600);
-
-		assert_int_equal(ftruncate(fd, sizes[i]), 0);
-		close(fd);
+	for (i = 0; i < HF_ARRAY_LEN(blank_sizes); i++) {
+		zero_file(blank_sizes[i], true);
 		assert_int_equal(get(&content), HF_OK);
 		assert_int_equal(content.seq, 0);
 		put("one");
@@ -685,7 +714,8 @@ int main(void)
 		TEST(damaged_copies__are_never_taken_for_nothing),
 		TEST(cut_file__is_damage_at_every_length),
 		TEST(cut_file__can_be_removed),
-		TEST(interrupted_creation__is_nothing),
+		TEST(emptied_file__is_damage),
+		TEST(blank_since_a_power_cut__is_nothing),
 		TEST(newer_format__is_said_and_left_alone),
 		TEST(something_else_at_the_path__is_damage),
 		TEST(stopped_writer__is_broken_and_its_late_write_does_not_count),
