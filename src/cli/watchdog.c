@@ -54,7 +54,7 @@ void watchdog_set_deadline(watchdog *dog, int64_t deadline_ms)
 
 void watchdog_order(watchdog *dog, watchdog_order_kind kind, int signal)
 {
-	watchdog_message m = {(unsigned char)kind, (unsigned char)signal};
+	watchdog_message m = {(unsigned char)kind, (unsigned char)signal, dog->stops};
 
 	(void)!send(dog->channel, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -69,6 +69,7 @@ watchdog_event_kind watchdog_next_event(watchdog *dog, int *signal_out)
 	if (n != (ssize_t)sizeof(m))
 		return WATCHDOG_OVER;
 	*signal_out = m.signal;
+	dog->stops = m.stop;
 	return (watchdog_event_kind)m.kind;
 }
 

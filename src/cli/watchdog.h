@@ -77,7 +77,7 @@ typedef enum watchdog_event_kind {
 
 typedef enum watchdog_order_kind {
 	WATCHDOG_FORWARD = 1, /* a signal to the command */
-	WATCHDOG_CONTINUE, /* the command, if it is stopped */
+	WATCHDOG_CONTINUE, /* the command, if it has not stopped again since */
 	WATCHDOG_END_LOST, /* the lease is lost: end the tree */
 	WATCHDOG_END_REST /* end what the command left, if it has ended */
 } watchdog_order_kind;
@@ -86,11 +86,13 @@ typedef enum watchdog_order_kind {
 typedef struct watchdog_message {
 	unsigned char kind;
 	unsigned char signal;
+	unsigned char stop; /* how many stops of the command its sender knows of */
 } watchdog_message;
 
 typedef struct watchdog {
 	pid_t pid;
 	int channel;
+	unsigned char stops; /* of the command, that we were told of; wraps */
 	struct watchdog_page *page;
 	tree tree; /* of the wrapper, should the watchdog be killed */
 } watchdog;

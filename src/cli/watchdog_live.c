@@ -29,6 +29,7 @@ struct dog {
 	int timer;
 	int tree_fd; /* the tree's copy of hold_fd; -1: none */
 	int listing; /* a folder being read; -1: none */
+	unsigned char stops; /* of the command, that we have told of; wraps */
 	int64_t armed_ms;
 	pid_t wrapper;
 	pid_t wrapper_group; /* process group */
@@ -162,7 +163,7 @@ static void settle(struct dog *dog)
 
 static void tell(const struct dog *dog, watchdog_event_kind kind, int signal)
 {
-	watchdog_message m = {(unsigned char)kind, (unsigned char)signal};
+	watchdog_message m = {(unsigned char)kind, (unsigned char)signal, dog->stops};
 
 	(void)!send(dog->channel, &m, sizeof(m), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
@@ -288,6 +289,7 @@ static void look_at_command(struct dog *dog)
 		return;
 	dog->tree.leader_news = false;
 	if (WIFSTOPPED(status) && !dog->ending) {
+		dog->stops++;
 		dog->page->stopped_group = getpgid(dog->tree.leader);
 		tell(dog, WATCHDOG_STOPPED, WSTOPSIG(status));
 		return;
@@ -340,7 +342,8 @@ static void take_orders(struct dog *dog)
 			forward(dog, m.signal);
 			break;
 		case WATCHDOG_CONTINUE:
-			if (!dog->tree.leader_gone)
+			/* One key may follow the other: ^Z, fg, ^Z. */
+			if (!dog->tree.leader_gone && m.stop == dog->stops)
 				continue_command(dog);
 			break;
 		case WATCHDOG_END_LOST:
