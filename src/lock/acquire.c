@@ -12,6 +12,7 @@
 #define TEXT_MAX 200
 #define INFO_MAX 4096
 #define LIMIT_MAX 1000000
+#define LATE_TRIES 3
 
 static hf_status bad(hf_error *error, const char *what)
 {
@@ -201,12 +202,42 @@ static hf_status acquire_in_store(
 	return st;
 }
 
+/*
+ * Until it is granted in time to be of use: a store may answer so late that the
+ * ttl, which began before it was asked, is over.
+ */
+static hf_status acquire_in_time(
+	hf_lease *lease, const hf_acquire_options *o, int64_t until_ms, hf_error *error)
+{
+	hf_status st = HF_LOST;
+	int i;
+
+	for (i = 0; st == HF_LOST && i < LATE_TRIES; i++) {
+		int64_t left_ms = until_ms == INT64_MAX ? -1 : until_ms - hf_boot_ms();
+
+		if (i > 0)
+			hf_new_id(lease->id);
+		if (until_ms != INT64_MAX && left_ms < 1)
+			left_ms = o->wait_ms ? 1 : 0;
+		st = acquire_in_store(lease, o, left_ms, error);
+		if (st) /* HF_LOST here: what was to be re-entered */
+			return st;
+		st = hf_lease_confirm(lease, error);
+	}
+	if (st == HF_LOST)
+		st = hf_fail(error, HF_UNAVAILABLE, "acquire", 0,
+			"the store takes longer to answer than the ttl of %lld ms lasts: lock "
+			"'%s' was granted and is over; use a longer ttl",
+			(long long)lease->ttl_ms, lease->name);
+	return st;
+}
+
 hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_options *options,
 	hf_lease **lease_out, hf_error *error)
 {
 	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
 	const hf_acquire_options *o = options ? options : &defaults;
-	int64_t wait_ms = o->wait_ms;
+	int64_t until_ms;
 	hf_lease *lease;
 	hf_status st;
 
@@ -219,25 +250,22 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 	lease = new_lease(manager, name, o, error);
 	if (!lease)
 		return HF_NO_MEMORY;
-	if (manager->capabilities & HF_CAP_SESSION_BOUND) {
-		int64_t until_ms = wait_ms < 0 ? INT64_MAX : hf_boot_ms() + wait_ms;
-
+	until_ms = hf_boot_ms();
+	until_ms = o->wait_ms < 0 || o->wait_ms > INT64_MAX - until_ms ? INT64_MAX
+								       : until_ms + o->wait_ms;
+	if (manager->capabilities & HF_CAP_SESSION_BOUND)
 		st = bind_session(manager, name, o, until_ms, &lease->session_fd, error);
-		if (wait_ms > 0)
-			wait_ms = until_ms > hf_boot_ms() ? until_ms - hf_boot_ms() : 1;
-	}
 	if (!st)
-		st = acquire_in_store(lease, o, wait_ms, error);
+		st = acquire_in_time(lease, o, until_ms, error);
 	if (st) {
 		hf_lease_destroy(lease);
 		return st;
 	}
-	if (lease->bound) {
+	if (lease->bound)
 		st = hf_keeper_add(lease, error);
-		if (st) {
-			hf_release(lease, NULL);
-			return st;
-		}
+	if (st) {
+		hf_release(lease, NULL);
+		return st;
 	}
 	*lease_out = lease;
 	return HF_OK;

@@ -168,23 +168,13 @@ static hf_attempt_setup setup_for(hf_lease *lease, hf_ask ask)
 	return setup;
 }
 
-hf_status hf_release(hf_lease *lease, hf_error *error)
+static hf_status give_back(hf_lease *lease, hf_error *error)
 {
+	hf_attempt_setup setup = setup_for(lease, HF_ASK_RELEASE);
 	hf_drive drive = HF_DRIVE_INIT;
-	hf_attempt_setup setup;
 	hf_attempt attempt;
 	hf_status st;
 
-	if (!lease)
-		return HF_OK;
-	if (!ours(lease) || !lease->manager) {
-		/* The descriptor of a session is the parent's; a copy is ours. */
-		hf_lease_destroy(lease);
-		return HF_OK;
-	}
-	if (lease->listed)
-		hf_keeper_remove(lease);
-	setup = setup_for(lease, HF_ASK_RELEASE);
 	drive.session_fd = lease->session_fd;
 	drive.session_mode = lease->mode;
 	st = hf_drive_attempt(lease->manager, &setup, &attempt, &drive, error);
@@ -195,6 +185,21 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 			"the lease of lock '%s' had ended before its release: it expired or "
 			"was taken away",
 			lease->name);
+	return st;
+}
+
+hf_status hf_release(hf_lease *lease, hf_error *error)
+{
+	hf_status st = HF_OK;
+
+	if (!lease)
+		return HF_OK;
+	/* The descriptor of a session is the parent's; a copy is ours. */
+	if (ours(lease) && lease->manager) {
+		if (lease->listed)
+			hf_keeper_remove(lease);
+		st = give_back(lease, error);
+	}
 	hf_lease_destroy(lease);
 	return st;
 }
@@ -213,10 +218,41 @@ static hf_status seize_valid(hf_lease *lease, const char *op, hf_error *error)
 	return hf_fail(error, HF_LOST, op, 0, "the lease of lock '%s' had ended", lease->name);
 }
 
+/* One renewal, with another ttl if that is not 0. The lease is seized. */
+static hf_status renew(hf_lease *lease, int64_t ttl_ms, hf_error *error)
+{
+	hf_attempt_setup setup = setup_for(lease, HF_ASK_RENEW);
+	hf_attempt attempt;
+	hf_status st;
+
+	setup.request.renewals = hf_lease_next_renewal(lease);
+	setup.request.ttl_ms = ttl_ms;
+	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
+	if (!st) {
+		if (ttl_ms)
+			lease->ttl_ms = ttl_ms;
+		if (attempt.base_ms)
+			hf_lease_trust(lease, attempt.base_ms);
+	}
+	hf_attempt_free(&attempt);
+	return st;
+}
+
+hf_status hf_lease_confirm(hf_lease *lease, hf_error *error)
+{
+	hf_status st = HF_OK;
+
+	if (!hf_lease_valid(lease))
+		st = renew(lease, 0, error);
+	if (!st && !hf_lease_valid(lease)) {
+		(void)give_back(lease, NULL);
+		st = HF_LOST;
+	}
+	return st;
+}
+
 hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 {
-	hf_attempt_setup setup;
-	hf_attempt attempt;
 	hf_status st;
 
 	if (!ours(lease) || !lease->manager)
@@ -228,17 +264,7 @@ hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	st = seize_valid(lease, "extend", error);
 	if (st)
 		return st;
-	setup = setup_for(lease, HF_ASK_RENEW);
-	setup.request.renewals = hf_lease_next_renewal(lease);
-	setup.request.ttl_ms = ttl_ms;
-	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
-	if (!st) {
-		if (ttl_ms)
-			lease->ttl_ms = ttl_ms;
-		if (attempt.base_ms)
-			hf_lease_trust(lease, attempt.base_ms);
-	}
-	hf_attempt_free(&attempt);
+	st = renew(lease, ttl_ms, error);
 	hf_lease_let_go(lease);
 	if (st == HF_LOST)
 		hf_lease_tell_lost(lease);

@@ -159,6 +159,12 @@ hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_atte
 /* Trust the lease for its ttl from base_ms on. */
 void hf_lease_trust(hf_lease *lease, int64_t base_ms);
 /*
+ * Just granted, and not yet known to others. If the store took so long that
+ * nothing of the ttl may be trusted, renew once. HF_LOST: that was too late
+ * too, and nothing of it is left in the store; else as hf_extend().
+ */
+hf_status hf_lease_confirm(hf_lease *lease, hf_error *error);
+/*
  * The count that the next renewal asks for. Never one twice: a late request of
  * an earlier attempt must not be taken for that of a later one, from which
  * trust is measured. The lease is seized.

@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -580,6 +581,47 @@ static void sweep__removes_what_nobody_names_and_nothing_else(void **state)
 	ops->close(store);
 }
 
+/* ---- a slow store ---- */
+
+static int keep_it_locked(void *arg)
+{
+	const struct timespec pause = {.tv_nsec = 400000000};
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = open(scratch_path("locks/a.lock"), O_RDWR);
+
+	(void)arg;
+	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &lock))
+		return 1;
+	touch("locked");
+	nanosleep(&pause, NULL);
+	return 0;
+}
+
+static void grant__that_came_later_than_its_ttl_is_renewed_first(void **state)
+{
+	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
+	hf_manager *m;
+	hf_lease *lease;
+	hf_error error;
+	char url[512];
+	pid_t slow;
+
+	(void)state;
+	snprintf(url, sizeof(url), "file:%s", scratch_path("locks"));
+	assert_int_equal(hf_open(url, NULL, &m, &error), HF_OK);
+	o.ttl_ms = 300;
+	assert_int_equal(hf_acquire(m, "a", &o, &lease, &error), HF_OK);
+	assert_int_equal(hf_release(lease, &error), HF_OK);
+	slow = scratch_fork(keep_it_locked, NULL);
+	while (access(scratch_path("locked"), F_OK))
+		hf_sleep_until_ms(hf_boot_ms() + 1);
+	assert_int_equal(hf_acquire(m, "a", &o, &lease, &error), HF_OK);
+	assert_int_equal(scratch_wait(slow), 0);
+	assert_true(hf_lease_valid(lease));
+	assert_int_equal(hf_release(lease, &error), HF_OK);
+	hf_close(m);
+}
+
 /* ---- a full disk: files may not become longer ---- */
 
 static int on_a_full_disk(void *arg)
@@ -748,6 +790,7 @@ int main(void)
 		TEST(stopped_writer__delays_by_patience_and_the_log_goes_on),
 		TEST(killed_writer__leaves_state_and_history_together),
 		TEST(sweep__removes_what_nobody_names_and_nothing_else),
+		TEST(grant__that_came_later_than_its_ttl_is_renewed_first),
 		TEST(full_disk__taking_fails_before_anything_changed_and_giving_back_works),
 		TEST(watch__wakes_soon_for_present_absent_and_grown),
 		TEST(neighbours_flock__is_seen_excludes_us_and_changes_the_etag),
