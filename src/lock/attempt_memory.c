@@ -16,6 +16,8 @@ void hf_attempt_free(hf_attempt *attempt)
 	hf_observer_free(&attempt->own_observer);
 	free(attempt->evidence);
 	attempt->evidence = NULL;
+	free(attempt->waiters);
+	attempt->waiters = NULL;
 	free(attempt->view);
 	attempt->view = NULL;
 }

@@ -12,6 +12,7 @@ typedef struct decision {
 	const hf_evidence *e;
 	hf_record *next;
 	hf_buf *ended; /* "why:id,why:id" */
+	bool line_changed; /* of those who wait: to be written even if nothing else is */
 	hf_verdict v;
 	hf_event_kind kind;
 } decision;
@@ -93,6 +94,29 @@ static void close_for(decision *d, const hf_grant *g, const char *why)
 	n->closed_gen = gen;
 }
 
+/* Those who died go out of the line, and offers lapse. Indices are prev's. */
+static void begin_line(decision *d)
+{
+	const hf_waiter_evidence *seen = d->e->waiters;
+	hf_record *n = d->next;
+	size_t at = 0;
+	size_t i;
+
+	for (i = 0; i < d->prev->waiter_count; i++) {
+		bool dead = seen && seen[i].probed && seen[i].dead;
+		bool lapsed = d->prev->waiters[i].offer && !dead &&
+			      !hf_rules_claim_left_ms(d->prev, i, d->e);
+		bool out = dead;
+
+		if (dead)
+			hf_queue_drop(n, at);
+		if (lapsed)
+			out = hf_queue_missed(n, at);
+		d->line_changed = d->line_changed || dead || lapsed;
+		at += !out;
+	}
+}
+
 /* Start `next` as prev without what is over and without a delay that ran out. */
 static bool begin_next(decision *d)
 {
@@ -102,8 +126,10 @@ static bool begin_next(decision *d)
 
 	hf_buf_clear(d->ended);
 	d->v.ended = 0;
+	d->line_changed = false;
 	if (!hf_record_copy(n, d->prev))
 		return false;
+	begin_line(d);
 	if (n->closed_ms && !hf_rules_closed_ms(d->prev, d->e))
 		open_up(n);
 	for (i = 0; i < d->prev->grant_count; i++) {
@@ -120,42 +146,6 @@ static bool begin_next(decision *d)
 	return true;
 }
 
-/* The event goes into the record and the swap is asked for. */
-static hf_verdict commit(decision *d, hf_status status, const hf_grant *about, int from)
-{
-	hf_record *n = d->next;
-	const hf_grant *by = &d->req->grant;
-
-	if (d->prev->gen == 0)
-		n->counter = larger(n->counter, d->e->floor);
-	n->gen = next_gen(d);
-	if (d->ended->failed)
-		return answer(d, HF_NO_MEMORY);
-	/* A renewal is in the record but is no event of the history. */
-	d->v.amend = d->kind == HF_EV_RENEW && !d->v.ended && d->prev->gen > 0;
-	if (!d->v.amend) {
-		hf_record_event *ev = &n->event;
-
-		ev->gen = n->gen;
-		ev->kind = d->kind;
-		ev->wall_ms = d->e->wall_ms;
-		ev->id = about ? about->id : "";
-		ev->owner = about ? about->owner : by->owner;
-		ev->host = about ? about->process.host : by->process.host;
-		ev->pid = about ? about->process.pid : by->process.pid;
-		ev->token = about ? about->token : 0;
-		ev->mode = about ? about->mode : HF_EXCLUSIVE;
-		ev->ended = d->ended->len ? d->ended->data : "";
-	}
-	assert(hf_chart_allows(from, d->kind, hf_state_of(n)));
-	hf_assert_invariants(d->prev, n);
-	(void)from;
-	d->v.swap = true;
-	if (about)
-		d->v.token = about->token;
-	return answer(d, status);
-}
-
 static int find_foreign(const hf_record *r)
 {
 	size_t i;
@@ -164,15 +154,6 @@ static int find_foreign(const hf_record *r)
 		if (r->grants[i].flags & HF_GRANT_FOREIGN)
 			return (int)i;
 	return -1;
-}
-
-/* What was over is written down even when the answer is no. */
-static hf_verdict conclude(decision *d, hf_status status)
-{
-	if (!d->v.ended || find_foreign(d->next) >= 0)
-		return answer(d, status);
-	d->kind = HF_EV_EXPIRE;
-	return commit(d, status, NULL, hf_state_of(d->next));
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -192,13 +173,204 @@ static int find_id(const hf_record *r, const char *id)
 	return -1;
 }
 
-/* ---- acquire ---- */
+/* ---- who is let in ---- */
 
 static bool conflicts(const hf_grant *held, const hf_grant *want)
 {
 	if (held->flags & HF_GRANT_FOREIGN)
 		return true;
 	return held->mode == HF_EXCLUSIVE || want->mode == HF_EXCLUSIVE;
+}
+
+/* Those who share it, or have been offered to. */
+static size_t sharer_count(const hf_record *n, const hf_grant *want)
+{
+	size_t count = hf_group_count(n);
+	size_t i;
+
+	for (i = 0; i < n->waiter_count; i++)
+		count += n->waiters[i].offer && strcmp(n->waiters[i].want.id, want->id) != 0;
+	return count;
+}
+
+/*
+ * Would `want` be let in beside the grants of next, and beside those who have
+ * an offer? HF_INVALID: never, as long as that limit stands.
+ */
+static hf_status admissible(decision *d, const hf_grant *want)
+{
+	const hf_record *n = d->next;
+	size_t i;
+
+	for (i = 0; i < n->grant_count; i++)
+		if (conflicts(&n->grants[i], want))
+			return HF_HELD;
+	if (n->closed_ms)
+		return HF_HELD; /* for every newcomer, whoever else is in */
+	for (i = 0; i < n->waiter_count; i++) {
+		const hf_waiter *w = &n->waiters[i];
+
+		if (w->offer && strcmp(w->want.id, want->id) != 0 &&
+			(conflicts(&w->want, want) || w->want.limit != want->limit))
+			return HF_HELD;
+	}
+	if (n->grant_count && n->grants[0].limit != want->limit)
+		return HF_INVALID;
+	return want->limit && sharer_count(n, want) >= want->limit ? HF_HELD : HF_OK;
+}
+
+/* ---- handing over ---- */
+
+/* Is this waiter of next known to live, as far as that can be known? */
+static bool is_proven(decision *d, const hf_waiter *w)
+{
+	int i;
+
+	if (!d->e->waiters)
+		return true;
+	i = hf_queue_find(d->prev, w->want.id);
+	if (i < 0 || d->e->waiters[i].probed)
+		return true; /* it came by this swap, or was looked at */
+	d->v.unproven = i;
+	return false;
+}
+
+/*
+ * Offer the lock to the first of the line, and to those behind him that can
+ * share it with him. The dead are not waited for.
+ */
+static void hand_over(decision *d)
+{
+	hf_record *n = d->next;
+	int head;
+
+	while ((head = hf_queue_head(n)) >= 0) {
+		hf_waiter *w = &n->waiters[head];
+
+		if (admissible(d, &w->want) != HF_OK || !is_proven(d, w))
+			return;
+		w->offer = n->gen;
+		w->want.clock = d->e->clock;
+		w->claim_deadline_ms = d->e->now_ms + w->claim_ms;
+		hf_queue_went_past(n, w->arrival);
+	}
+}
+
+/* The event goes into the record and the swap is asked for. */
+static hf_verdict commit(decision *d, hf_status status, const hf_grant *about, int from)
+{
+	hf_record *n = d->next;
+	const hf_grant *by = &d->req->grant;
+
+	if (d->prev->gen == 0)
+		n->counter = larger(n->counter, d->e->floor);
+	n->gen = next_gen(d);
+	if (d->ended->failed)
+		return answer(d, HF_NO_MEMORY);
+	/* Renewals and the line are in the record but no events of the history. */
+	if (d->kind == HF_EV_QUEUE && d->v.ended)
+		d->kind = HF_EV_EXPIRE;
+	d->v.amend = (d->kind == HF_EV_RENEW || d->kind == HF_EV_QUEUE) && !d->v.ended &&
+		     d->prev->gen > 0;
+	if (!d->v.amend) {
+		hf_record_event *ev = &n->event;
+
+		ev->gen = n->gen;
+		ev->kind = d->kind;
+		ev->wall_ms = d->e->wall_ms;
+		ev->id = about ? about->id : "";
+		ev->owner = about ? about->owner : by->owner;
+		ev->host = about ? about->process.host : by->process.host;
+		ev->pid = about ? about->process.pid : by->process.pid;
+		ev->token = about ? about->token : 0;
+		ev->mode = about ? about->mode : HF_EXCLUSIVE;
+		ev->ended = d->ended->len ? d->ended->data : "";
+	}
+	hand_over(d);
+	assert(hf_chart_allows(from, d->kind, hf_state_of(n)));
+	hf_assert_invariants(d->prev, n);
+	(void)from;
+	d->v.swap = true;
+	if (about)
+		d->v.token = about->token;
+	return answer(d, status);
+}
+
+/* What was over is written down even when the answer is no. */
+static hf_verdict conclude(decision *d, hf_status status)
+{
+	if ((!d->v.ended && !d->line_changed) || find_foreign(d->next) >= 0)
+		return answer(d, status);
+	d->kind = d->v.ended ? HF_EV_EXPIRE : HF_EV_QUEUE;
+	return commit(d, status, NULL, hf_state_of(d->next));
+}
+
+/* ---- acquire ---- */
+
+/*
+ * May the asker be let in now: beside those who hold it or have an offer, and
+ * is nobody before him in the line?
+ */
+static hf_status may_enter(decision *d)
+{
+	const hf_grant *want = &d->req->grant;
+	const hf_record *n = d->next;
+	int mine = hf_queue_find(n, want->id);
+	hf_waiter me = {.want = *want, .arrival = HF_QUEUE_ARRIVED_LAST};
+	hf_status st = admissible(d, want);
+	int first = st == HF_HELD ? hf_queue_offered(n, want->id) : hf_queue_head(n);
+
+	if (mine >= 0)
+		me = n->waiters[mine];
+	if (first < 0 || first == mine || st == HF_INVALID)
+		return st;
+	if (st == HF_OK && (me.offer || !hf_queue_before(&n->waiters[first], &me)))
+		return HF_OK;
+	if (!is_proven(d, &n->waiters[first]))
+		return HF_HELD;
+	/* Time alone has opened it, and he has not come: now he is offered it. */
+	if (st == HF_OK && admissible(d, &n->waiters[first].want) == HF_OK)
+		d->line_changed = true;
+	return HF_HELD;
+}
+
+/* No neighbour is waited for in line: it would not hand over. */
+static hf_status stand_in_line(decision *d)
+{
+	hf_record *n = d->next;
+	int mine = hf_queue_find(n, d->req->grant.id);
+	hf_waiter *w;
+
+	if (!d->req->queue || find_foreign(n) >= 0)
+		return HF_OK;
+	if (mine < 0) {
+		w = hf_record_add_waiter(n);
+		if (!w)
+			return HF_NO_MEMORY;
+		w->want = d->req->grant;
+		w->want.acquired_wall_ms = d->e->wall_ms;
+		w->arrival = next_gen(d);
+		w->claim_ms = d->req->claim_ms;
+		d->line_changed = true;
+	} else {
+		w = &n->waiters[mine];
+		d->line_changed = d->line_changed || w->missed;
+		w->missed = 0;
+	}
+	d->v.waits = true;
+	d->v.ahead = hf_queue_ahead(n, w);
+	return HF_OK;
+}
+
+static int64_t until_offers_lapse(const decision *d)
+{
+	int64_t left = -1;
+	size_t i;
+
+	for (i = 0; i < d->prev->waiter_count; i++)
+		if (d->prev->waiters[i].offer)
+			left = sooner(left, hf_rules_claim_left_ms(d->prev, i, d->e));
+	return left;
 }
 
 /* HELD, with what stands in the way and for how long at most. */
@@ -209,6 +381,7 @@ static hf_verdict held(decision *d)
 	size_t i;
 
 	d->v.wait_ms = d->next->closed_ms ? hf_rules_closed_ms(d->next, d->e) : -1;
+	d->v.wait_ms = sooner(d->v.wait_ms, until_offers_lapse(d));
 	for (i = 0; i < d->prev->grant_count; i++) {
 		int64_t left;
 
@@ -223,13 +396,19 @@ static hf_verdict held(decision *d)
 		if (d->req->take == HF_TAKE_STALE && left > 0)
 			d->v.wait_ms = sooner(d->v.wait_ms, left);
 	}
+	if (stand_in_line(d))
+		return answer(d, HF_NO_MEMORY);
 	return conclude(d, HF_HELD);
 }
 
-/* End conflicting grants that the strategy may take. */
-static void take_from_holders(decision *d)
+/*
+ * End conflicting grants that the strategy may take; force goes past the line
+ * and its offers too. False: there was nothing to take.
+ */
+static bool take_from_holders(decision *d)
 {
 	const hf_grant *want = &d->req->grant;
+	bool force = d->req->take == HF_TAKE_ALL;
 	size_t i;
 	size_t j = 0;
 
@@ -245,36 +424,34 @@ static void take_from_holders(decision *d)
 			j++;
 			continue;
 		}
-		note_ended(d, g, d->req->take == HF_TAKE_ALL ? "forced" : "stale");
+		note_ended(d, g, force ? "forced" : "stale");
 		drop_grant(d->next, j);
-		d->kind = d->req->take == HF_TAKE_ALL ? HF_EV_FORCE : HF_EV_STEAL;
+		d->kind = HF_EV_STEAL;
 	}
-	if (d->req->take == HF_TAKE_ALL && d->next->closed_ms) {
-		d->kind = HF_EV_FORCE;
-		open_up(d->next);
-	}
+	if (!force)
+		return d->kind == HF_EV_STEAL;
+	d->kind = HF_EV_FORCE;
+	open_up(d->next);
+	for (i = 0; i < d->next->waiter_count; i++)
+		d->next->waiters[i].offer = 0;
+	return true;
 }
 
-/* Would `want` be let in beside the grants of next? */
-static hf_status admissible(decision *d)
+/* Whoever gets it goes out of the line, past those who came before him. */
+static void leave_line(decision *d)
 {
-	const hf_grant *want = &d->req->grant;
-	const hf_record *n = d->next;
-	size_t i;
+	hf_record *n = d->next;
+	int mine = hf_queue_find(n, d->req->grant.id);
+	uint64_t arrival = HF_QUEUE_ARRIVED_LAST;
+	bool offered = false;
 
-	for (i = 0; i < n->grant_count; i++)
-		if (conflicts(&n->grants[i], want))
-			return HF_HELD;
-	if (n->closed_ms)
-		return HF_HELD; /* for every newcomer, whoever else is in */
-	if (n->grant_count == 0)
-		return HF_OK;
-	if (n->grants[0].limit != want->limit) {
-		d->v.blocker = 0;
-		d->v.reason = "it is shared with another limit; the first holder's counts";
-		return HF_INVALID;
+	if (mine >= 0) {
+		arrival = n->waiters[mine].arrival;
+		offered = n->waiters[mine].offer;
+		hf_queue_drop(n, (size_t)mine);
 	}
-	return want->limit && hf_group_count(n) >= want->limit ? HF_HELD : HF_OK;
+	if (!offered)
+		hf_queue_went_past(n, arrival);
 }
 
 static hf_verdict grant_it(decision *d, int from)
@@ -284,6 +461,7 @@ static hf_verdict grant_it(decision *d, int from)
 
 	if (!g)
 		return answer(d, HF_NO_MEMORY);
+	leave_line(d);
 	n->counter = larger(n->counter, d->req->least_counter);
 	if (d->prev->gen == 0)
 		n->counter = larger(n->counter, d->e->floor);
@@ -349,15 +527,20 @@ static hf_verdict acquire(decision *d)
 	if (strcmp(want->group, want->id) != 0)
 		return reenter(d);
 	d->kind = HF_EV_ACQUIRE;
-	st = admissible(d);
+	st = may_enter(d);
+	if (d->v.unproven >= 0)
+		return answer(d, HF_HELD);
 	if (st == HF_HELD && d->req->take != HF_TAKE_NOTHING) {
-		take_from_holders(d);
-		st = admissible(d);
+		if (take_from_holders(d))
+			st = admissible(d, want);
 		if (st && !begin_next(d)) /* not enough: then nobody is robbed */
 			return answer(d, HF_NO_MEMORY);
+		if (st)
+			d->kind = HF_EV_ACQUIRE;
 	}
 	if (st == HF_INVALID)
-		return answer(d, st);
+		return refuse(d, st, find_id(d->prev, d->next->grants[0].id),
+			"it is shared with another limit; the first holder's counts");
 	if (st)
 		return held(d);
 	return grant_it(d, hf_state_of(d->next));
@@ -491,6 +674,10 @@ static hf_verdict convert(decision *d)
 		d->v.ended = 0;
 		return answer(d, HF_OK);
 	}
+	if (d->req->mode == HF_EXCLUSIVE && hf_queue_offered(n, "") >= 0) {
+		d->v.wait_ms = until_offers_lapse(d);
+		return conclude(d, HF_HELD);
+	}
 	for (i = 0; i < n->grant_count; i++) {
 		hf_grant *g = &n->grants[i];
 
@@ -533,6 +720,24 @@ static hf_verdict force_release(decision *d)
 	return commit(d, HF_OK, NULL, HF_STATE_FREE);
 }
 
+/* Wait no longer. Who has got it meanwhile keeps it: the token tells. */
+static hf_verdict leave(decision *d)
+{
+	hf_record *n = d->next;
+	int grant = find_id(n, d->req->grant.id);
+	int mine = hf_queue_find(n, d->req->grant.id);
+
+	if (grant >= 0 || mine < 0 || find_foreign(n) >= 0) {
+		d->v.token = grant >= 0 ? n->grants[grant].token : 0;
+		d->v.gen = grant >= 0 ? n->grants[grant].gen : 0;
+		d->v.ended = 0;
+		return answer(d, HF_OK);
+	}
+	hf_queue_drop(n, (size_t)mine);
+	d->kind = HF_EV_QUEUE;
+	return commit(d, HF_OK, NULL, hf_state_of(n));
+}
+
 hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
 	const hf_evidence *evidence, hf_record *next, hf_buf *scratch)
 {
@@ -541,7 +746,11 @@ hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
 		.e = evidence,
 		.next = next,
 		.ended = scratch,
-		.v = {.status = HF_OK, .wait_ms = -1, .blocker = -1, .reason = ""}};
+		.v = {.status = HF_OK,
+			.wait_ms = -1,
+			.blocker = -1,
+			.unproven = -1,
+			.reason = ""}};
 
 	if (!begin_next(&d))
 		return answer(&d, HF_NO_MEMORY);
@@ -558,6 +767,8 @@ hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
 		return force_release(&d);
 	case HF_ASK_REAP:
 		return conclude(&d, HF_OK);
+	case HF_ASK_LEAVE:
+		return leave(&d);
 	case HF_ASK_BARRIER:
 		if (find_foreign(next) >= 0)
 			return answer(&d, HF_UNKNOWN); /* not ours to move on */
