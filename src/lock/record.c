@@ -347,8 +347,8 @@ static bool read_waiter(char *line, hf_waiter *w)
 {
 	return hf_fields_read(line, waiter_fields, HF_ARRAY_LEN(waiter_fields), w) &&
 	       check_grant(&w->want) && w->passed <= HF_RECORD_COUNT_MAX &&
-	       w->missed <= HF_RECORD_COUNT_MAX && span_in_range(w->claim_ms) &&
-	       time_in_range(w->claim_deadline_ms);
+	       w->missed <= HF_RECORD_COUNT_MAX && w->claim_ms > 0 &&
+	       span_in_range(w->claim_ms) && time_in_range(w->claim_deadline_ms);
 }
 
 static bool read_event(char *line, hf_record_event *e)

@@ -530,13 +530,13 @@ static hf_verdict acquire(decision *d)
 	st = may_enter(d);
 	if (d->v.unproven >= 0)
 		return answer(d, HF_HELD);
-	if (st == HF_HELD && d->req->take != HF_TAKE_NOTHING) {
-		if (take_from_holders(d))
-			st = admissible(d, want);
-		if (st && !begin_next(d)) /* not enough: then nobody is robbed */
-			return answer(d, HF_NO_MEMORY);
-		if (st)
-			d->kind = HF_EV_ACQUIRE;
+	if (st == HF_HELD && d->req->take != HF_TAKE_NOTHING && take_from_holders(d)) {
+		st = admissible(d, want);
+		if (st) { /* not enough: then nobody is robbed */
+			if (!begin_next(d))
+				return answer(d, HF_NO_MEMORY);
+			st = may_enter(d);
+		}
 	}
 	if (st == HF_INVALID)
 		return refuse(d, st, find_id(d->prev, d->next->grants[0].id),
