@@ -225,7 +225,11 @@ static hf_step say_final(hf_attempt *a)
 /* Say `status`, once no request of ours can land any more and we wait no more. */
 static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 {
-	bool is_final = status == HF_OK || status == HF_UNKNOWN;
+	hf_ask ask = a->setup.request.ask;
+	bool ends_any = ask == HF_ASK_FORCE_RELEASE || ask == HF_ASK_REAP;
+	/* Found done, and what we asked before could yet be done once more. */
+	bool late = status == HF_OK && a->pending && ends_any;
+	bool is_final = (status == HF_OK && !late) || status == HF_UNKNOWN;
 
 	if (!is_final && (a->pending || a->queued) && !a->giving_up) {
 		hf_attempt_explain(a, status);
