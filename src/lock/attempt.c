@@ -77,29 +77,10 @@ static hf_status decode_snapshot(hf_attempt *a)
 	return HF_OK;
 }
 
-/* *items gets room for n of `size` bytes, zeroed. */
-static bool blank_evidence(void **items, size_t *cap, size_t n, size_t size)
-{
-	if (n > *cap) {
-		void *more = reallocarray(*items, n, size);
-
-		if (!more)
-			return false;
-		*items = more;
-		*cap = n;
-	}
-	if (n)
-		memset(*items, 0, n * size);
-	return true;
-}
-
 /* The record of snap, and evidence of the right length with nothing known. */
 static hf_status decode(hf_attempt *a, hf_now now)
 {
-	void *evidence = a->evidence;
-	void *waiters = a->waiters;
 	size_t n;
-	bool enough;
 	hf_status st;
 
 	if (a->decoded)
@@ -108,12 +89,7 @@ static hf_status decode(hf_attempt *a, hf_now now)
 	if (st)
 		return st;
 	n = a->record.grant_count;
-	enough = blank_evidence(&evidence, &a->evidence_cap, n, sizeof(*a->evidence)) &&
-		 blank_evidence(&waiters, &a->waiters_cap, a->record.waiter_count,
-			 sizeof(*a->waiters));
-	a->evidence = evidence;
-	a->waiters = waiters;
-	if (!enough)
+	if (!hf_attempt_blank_evidence(a))
 		return hf_fail_memory(&a->error, "attempt");
 	if (a->fresh && (n || a->record.closed_ms || a->record.waiter_count) &&
 		!hf_observer_see(a->setup.observer, &a->record, now.boot_ms))

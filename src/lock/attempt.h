@@ -166,6 +166,12 @@ void hf_attempt_free(hf_attempt *attempt);
 void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from);
 
 /*
+ * Evidence for each grant and waiter of attempt->record, with nothing known.
+ * False: out of memory.
+ */
+bool hf_attempt_blank_evidence(hf_attempt *attempt);
+
+/*
  * Begin from a state known from before instead of a read; takes its memory.
  * `record` (NULL: not at hand) is that state decoded, owning its strings; it
  * is exchanged for an unused one. Only an answer that a swap confirms is given

@@ -157,13 +157,15 @@ static void check_token_of_group(landing *l, const hf_grant *g)
 
 /*
  * First come, first served, among those of one priority: none whose process
- * lives, and who let no offer lapse, is passed over without an offer.
+ * lives, and who let no offer lapse, is passed over without an offer (but by
+ * one who was passed over more often: an offer that lapses does not count).
  */
 static void check_turn(landing *l, const hf_grant *g, const hf_record_event *e)
 {
 	sim *s = l->s;
 	int mine = hf_queue_find(l->old, g->id);
 	uint64_t arrival = mine < 0 ? UINT64_MAX : l->old->waiters[mine].arrival;
+	uint64_t passed = mine < 0 ? 0 : l->old->waiters[mine].passed;
 	size_t i;
 
 	if (e->kind == HF_EV_FORCE || e->kind == HF_EV_STEAL || strcmp(g->group, g->id) != 0)
@@ -174,7 +176,7 @@ static void check_turn(landing *l, const hf_grant *g, const hf_record_event *e)
 
 		if (w->arrival < arrival && !w->offer && !w->missed && c->alive &&
 			c->life == w->want.process.start && w->want.priority >= g->priority &&
-			(mine < 0 || !l->old->waiters[mine].offer))
+			w->passed >= passed && (mine < 0 || !l->old->waiters[mine].offer))
 			sim_fail(s, "op%d was let in before %s, who came before it",
 				l->op->index, w->want.id);
 	}
