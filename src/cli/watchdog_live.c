@@ -352,6 +352,16 @@ static void continue_command(struct dog *dog)
 	kill(group > 0 && group != dog->wrapper_group ? -group : command, SIGCONT);
 }
 
+/*
+ * One key may follow the other (^Z, fg, ^Z): the first fg is not to undo the
+ * second stop. A SIGSTOP is no key's: whoever sent it and then SIGCONT may have
+ * been quicker than the wrapper is in reading of it.
+ */
+static bool is_about_this_stop(const struct dog *dog, const watchdog_message *m)
+{
+	return m->stop == dog->stops || WSTOPSIG(dog->tree.leader_status) == SIGSTOP;
+}
+
 static void forward(struct dog *dog, int signal)
 {
 	if (!dog->tree.leader_gone)
@@ -371,8 +381,7 @@ static void take_orders(struct dog *dog)
 			forward(dog, m.signal);
 			break;
 		case WATCHDOG_CONTINUE:
-			/* One key may follow the other: ^Z, fg, ^Z. */
-			if (!dog->tree.leader_gone && m.stop == dog->stops)
+			if (!dog->tree.leader_gone && is_about_this_stop(dog, &m))
 				continue_command(dog);
 			break;
 		case WATCHDOG_END_LOST:
