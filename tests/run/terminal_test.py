@@ -121,7 +121,7 @@ def keys__stop_and_fg_goes_on(world):
     t.line("$H run x -- sh -c 'echo up; read line; echo got $line; exit 6'")
     t.expect(r"up\r\n")
     wrapper = child_named(t.pid, "holdfast")
-    for _ in range(20):
+    for _ in range(3):
         t.type("\x1a")
         t.expect(r"Stopped")
         t.expect("ready> ")
