@@ -104,7 +104,7 @@ static void file_close(hf_store *store)
 {
 	if (!store)
 		return;
-	hf_file_watchers_free(store);
+	hf_watcher_pool_free(&store->watchers);
 	hf_keys_free(store);
 	free(store->floor_path);
 	free(store->records);
@@ -142,7 +142,7 @@ static hf_status file_open(
 	if (!store)
 		return hf_fail_memory(error, "open");
 	hf_keys_init(store);
-	hf_file_watchers_init(store);
+	hf_watcher_pool_init(&store->watchers);
 	st = read_options(url, env, store, error);
 	if (!st && !url->path[0])
 		st = hf_fail(error, HF_INVALID, "open", 0,

@@ -42,11 +42,11 @@
 #define HF_FILE_INTERNAL_H
 
 #include "slotfile.h"
+#include "watcher.h"
 
 #include <pthread.h>
 
 #define HF_KEYS_CACHED 64
-#define HF_WATCHERS_CACHED 8
 #define HF_ESCAPED_MAX 200 /* with ".log." and 16 digits below NAME_MAX */
 
 /* ---- file_state.c ---- */
@@ -123,8 +123,7 @@ struct hf_store {
 	hf_slotfile *floor;
 	char *floor_path;
 
-	pthread_mutex_t watchers_mutex;
-	int watchers[HF_WATCHERS_CACHED]; /* idle inotify descriptors; -1 */
+	hf_watcher_pool watchers;
 };
 
 /* A key, with its mutex locked; give it back with hf_key_put(). */
@@ -199,8 +198,6 @@ hf_status hf_file_list(hf_store *store, hf_store_name_fn fn, void *arg, hf_error
 hf_status hf_file_sweep(hf_store *store, size_t *removed, hf_error *error);
 hf_status hf_file_watch(hf_store *store, const char *name, const hf_etag *seen,
 	int64_t timeout_ms, int cancel_fd, hf_error *error);
-void hf_file_watchers_init(hf_store *store);
-void hf_file_watchers_free(hf_store *store);
 
 /* ---- file_flock.c ---- */
 

@@ -114,6 +114,7 @@ static void store_close(hf_store *store)
 		close(store->common_fd);
 	pthread_mutex_destroy(&store->mutex);
 	pthread_mutex_destroy(&store->packed_mutex);
+	hf_watcher_pool_free(&store->watchers);
 	pthread_mutex_destroy(&store->floor_mutex);
 	free(store->common);
 	free(store->identity);
@@ -132,6 +133,7 @@ static hf_status store_open(
 	store->common_fd = -1;
 	pthread_mutex_init(&store->mutex, NULL);
 	pthread_mutex_init(&store->packed_mutex, NULL);
+	hf_watcher_pool_init(&store->watchers);
 	pthread_mutex_init(&store->floor_mutex, NULL);
 	st = gs_repo_open(store, url->path, error);
 	if (!st)

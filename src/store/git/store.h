@@ -30,6 +30,7 @@
 #define GS_STORE_H
 
 #include "base/base.h"
+#include "store/watcher.h"
 
 #include <pthread.h>
 #include <sys/stat.h>
@@ -92,6 +93,8 @@ struct hf_store {
 
 	pthread_mutex_t floor_mutex;
 	gs_floor_file *floor;
+
+	hf_watcher_pool watchers;
 };
 
 /* A warning for whoever opened the store. */

@@ -14,7 +14,7 @@
 
 /* What is heard of one lock. */
 typedef struct ears {
-	int fd; /* -1: no inotify to be had */
+	hf_watcher watcher;
 	bool partial; /* a folder is not there yet: one above it is watched */
 	char slot[GS_ESCAPED_MAX + 8]; /* the files' names */
 	char ref[GS_PATH_MAX];
@@ -31,7 +31,7 @@ static void add_folder_above(const hf_store *store, const char *relative, ears *
 	snprintf(path, sizeof(path), "%s/%s", store->common, relative);
 	slash = strrchr(path, '/');
 	*slash = '\0';
-	while (inotify_add_watch(e->fd, path, IN_FOLDER) < 0 && errno == ENOENT) {
+	while (!hf_watcher_add(&e->watcher, path, IN_FOLDER) && errno == ENOENT) {
 		e->partial = true;
 		slash = strrchr(path, '/');
 		if (!slash || (size_t)(slash - path) < root)
@@ -52,27 +52,26 @@ static const char *leaf_of(const char *path)
  * loose ref in its folder and packed-refs (programs that know nothing of side
  * files).
  */
-static ears listen_to(const hf_store *store, const gs_lock *lock)
+static void listen_to(const hf_store *store, const gs_lock *lock, ears *e)
 {
-	ears e = {.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
 	char path[PATH_MAX];
 
-	if (e.fd < 0)
-		return e;
-	snprintf(e.slot, sizeof(e.slot), "%s.slot", lock->escaped);
-	hf_copy(e.ref, sizeof(e.ref), leaf_of(lock->ref));
-	hf_copy(e.raw, sizeof(e.raw), leaf_of(lock->raw));
+	if (e->watcher.fd < 0)
+		return;
+	snprintf(e->slot, sizeof(e->slot), "%s.slot", lock->escaped);
+	hf_copy(e->ref, sizeof(e->ref), leaf_of(lock->ref));
+	hf_copy(e->raw, sizeof(e->raw), leaf_of(lock->raw));
 	snprintf(path, sizeof(path), "%s/%s.slot", store->common, lock->stem);
-	if (inotify_add_watch(
-		    e.fd, path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB) < 0) {
-		e.partial = true;
-		add_folder_above(store, lock->stem, &e);
+	if (!hf_watcher_add(
+		    &e->watcher, path, IN_MODIFY | IN_MOVE_SELF | IN_DELETE_SELF | IN_ATTRIB)) {
+		e->partial = true;
+		add_folder_above(store, lock->stem, e);
 	}
-	add_folder_above(store, lock->ref, &e);
+	add_folder_above(store, lock->ref, e);
 	if (lock->raw[0])
-		add_folder_above(store, lock->raw, &e);
-	inotify_add_watch(e.fd, store->common, IN_MOVED_TO | IN_ONLYDIR | IN_MASK_ADD);
-	return e;
+		add_folder_above(store, lock->raw, e);
+	(void)hf_watcher_add(
+		&e->watcher, store->common, IN_MOVED_TO | IN_ONLYDIR | IN_MASK_ADD);
 }
 
 /*
@@ -86,7 +85,7 @@ static bool is_about(const ears *e)
 	bool about = false;
 	ssize_t n;
 
-	while ((n = read(e->fd, buffer, sizeof(buffer))) > 0) {
+	while ((n = read(e->watcher.fd, buffer, sizeof(buffer))) > 0) {
 		char *at = buffer;
 
 		while (at < buffer + n) {
@@ -122,17 +121,17 @@ static hf_status differs(hf_store *store, const char *name, const hf_etag *seen,
 	return st;
 }
 
-static hf_status listen_again(hf_store *store, const char *name, ears *e, hf_error *error)
+/* Anew each time: the side file may be another one by now. */
+static hf_status listen(hf_store *store, const char *name, ears *e, hf_error *error)
 {
 	gs_lock *lock;
 	hf_status st = gs_lock_get(store, name, &lock, error);
 
-	if (e->fd >= 0)
-		close(e->fd);
-	*e = (ears){.fd = -1};
+	hf_watcher_clear(&e->watcher);
+	e->partial = false;
 	if (st)
 		return st;
-	*e = listen_to(store, lock);
+	listen_to(store, lock, e);
 	gs_lock_put(store, lock);
 	return HF_OK;
 }
@@ -145,7 +144,7 @@ static bool hear(ears *e, int64_t until_ms, int cancel_fd)
 
 	if (again_ms > until_ms)
 		again_ms = until_ms;
-	fds[0] = (struct pollfd){.fd = e->fd, .events = POLLIN};
+	fds[0] = (struct pollfd){.fd = e->watcher.fd, .events = POLLIN};
 	fds[1] = (struct pollfd){.fd = cancel_fd, .events = POLLIN};
 	for (;;) {
 		int64_t left_ms = again_ms - hf_boot_ms();
@@ -163,18 +162,16 @@ hf_status gs_watch(hf_store *store, const char *name, const hf_etag *seen, int64
 {
 	int64_t until_ms = hf_boot_ms() + timeout_ms;
 	bool changed = false;
-	ears e = {.fd = -1};
-	hf_status st = listen_again(store, name, &e, error);
+	ears e = {.watcher = hf_watcher_take(&store->watchers)};
+	hf_status st = listen(store, name, &e, error);
 
 	while (!st) {
 		/* Listening first: what changes after this look is heard. */
 		st = differs(store, name, seen, &changed, error);
 		if (st || changed || hf_boot_ms() >= until_ms || !hear(&e, until_ms, cancel_fd))
 			break;
-		/* The side file may be another one by now. */
-		st = listen_again(store, name, &e, error);
+		st = listen(store, name, &e, error);
 	}
-	if (e.fd >= 0)
-		close(e.fd);
+	hf_watcher_give_back(&store->watchers, &e.watcher);
 	return st;
 }
