@@ -321,7 +321,7 @@ hf_verdict hf_decision_acquire(decision *d)
 		if (st) { /* not enough: then nobody is robbed */
 			if (!hf_decision_begin(d))
 				return hf_decision_answer(d, HF_NO_MEMORY);
-			st = may_enter(d);
+			(void)may_enter(d); /* HELD, as before: for the line */
 		}
 	}
 	if (st == HF_INVALID)
