@@ -154,6 +154,8 @@ hf_status hf_force_release(hf_manager *manager, const char *name, const char *by
 	hf_attempt attempt;
 	hf_status st = hf_manager_check(manager, name, error);
 
+	if (ended_out)
+		*ended_out = 0;
 	if (st)
 		return st;
 	if (!by)
