@@ -261,8 +261,7 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 		hf_lease_destroy(lease);
 		return st;
 	}
-	if (lease->bound)
-		st = hf_keeper_add(lease, error);
+	st = hf_keeper_add(lease, error);
 	if (st) {
 		hf_release(lease, NULL);
 		return st;

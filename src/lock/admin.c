@@ -67,7 +67,8 @@ hf_status hf_extend_by(hf_manager *manager, const char *name, const hf_who *who,
 			"the ttl must be 0 (as it was) or 100 ms to 365 days");
 	setup = hf_manager_setup(manager, name, HF_ASK_RENEW);
 	setup.request.who = named.who;
-	setup.request.ttl_ms = ttl_ms;
+	/* There a hold lasts as long as a descriptor, whatever it is told. */
+	setup.request.ttl_ms = manager->capabilities & HF_CAP_SESSION_BOUND ? 0 : ttl_ms;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
 	if (!st && token_out)
@@ -153,6 +154,8 @@ hf_status hf_force_release(hf_manager *manager, const char *name, const char *by
 	hf_attempt attempt;
 	hf_status st = hf_manager_check(manager, name, error);
 
+	if (ended_out)
+		*ended_out = 0;
 	if (st)
 		return st;
 	if (!by)

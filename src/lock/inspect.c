@@ -26,7 +26,7 @@ static void describe(hf_holder *out, const hf_grant *g)
 		.limit = g->limit,
 		.token = g->token,
 		.ttl_ms = g->ttl_ms,
-		.acquired_wall_ms = g->acquired_wall_ms,
+		.acquired_wall_ms = g->acquired_wall_ms > 0 ? g->acquired_wall_ms : -1,
 		.remaining_ms = -1,
 		.renewals = (int64_t)g->renewals,
 		.priority = g->priority,

@@ -71,7 +71,7 @@ struct hf_manager {
 struct hf_lease {
 	hf_manager *manager; /* NULL once the manager is closed */
 	hf_lease *next;
-	bool listed; /* the keeper looks after it */
+	bool listed; /* among the manager's leases */
 	bool busy; /* somebody works on it, without the mutex */
 	bool renews; /* the keeper renews it */
 	unsigned fork_generation;
@@ -179,12 +179,20 @@ void hf_lease_let_go(hf_lease *lease);
 
 /* ---- keeper.c ---- */
 
-/* From now on the keeper looks after the lease. */
+/*
+ * From now on the keeper knows the lease, so that closing the manager reaches
+ * it; it looks after those that are bound.
+ */
 hf_status hf_keeper_add(hf_lease *lease, hf_error *error);
+/* The lease is to get a ttl: let there be a thread that renews it. */
+hf_status hf_keeper_need(hf_lease *lease, hf_error *error);
 /* Seize the lease and take it off the keeper's list; it stays seized. */
 void hf_keeper_remove(hf_lease *lease);
-/* A lease's times have changed. */
-void hf_keeper_wake(hf_manager *m);
+/*
+ * The lease's times have changed, or nobody works on it any more: the keeper
+ * may have looked past it in the meantime. Under the mutex.
+ */
+void hf_keeper_notice_nolock(hf_lease *lease);
 /* End the thread; leases are abandoned. */
 void hf_keeper_stop(hf_manager *m);
 
