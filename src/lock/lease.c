@@ -14,6 +14,12 @@ static bool ours(const hf_lease *lease)
 	return lease->fork_generation == hf_fork_generation();
 }
 
+/* Until when a lease with this ttl is trusted that was asked for at `base_ms`. */
+static int64_t trusted_until_ms(int64_t base_ms, int64_t ttl_ms)
+{
+	return base_ms + ttl_ms - hf_trust_margin_ms(ttl_ms);
+}
+
 void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 {
 	int64_t ttl_ms = lease->ttl_ms;
@@ -23,7 +29,7 @@ void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 		lease->due_ms = INT64_MAX;
 		return;
 	}
-	lease->trust_until_ms = base_ms + ttl_ms - hf_trust_margin_ms(ttl_ms);
+	lease->trust_until_ms = trusted_until_ms(base_ms, ttl_ms);
 	lease->due_ms = lease->renews ? base_ms + ttl_ms / 3 : INT64_MAX;
 }
 
@@ -248,12 +254,15 @@ static hf_status shorten(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	int64_t before_ttl_ms = lease->ttl_ms;
 	int64_t before_until_ms = lease->trust_until_ms;
 	int64_t before_due_ms = lease->due_ms;
+	int64_t now_ms = hf_boot_ms();
 	hf_status st;
 
 	lease->ttl_ms = ttl_ms;
-	hf_lease_trust(lease, hf_boot_ms());
-	if (lease->trust_until_ms > before_until_ms)
-		lease->trust_until_ms = before_until_ms;
+	/* Others read it meanwhile: it must never be longer than it was. */
+	if (trusted_until_ms(now_ms, ttl_ms) < before_until_ms)
+		lease->trust_until_ms = trusted_until_ms(now_ms, ttl_ms);
+	if (lease->renews)
+		lease->due_ms = now_ms + ttl_ms / 3;
 	st = renew(lease, ttl_ms, error);
 	/* It never will have it: as before, unless that was over meanwhile. */
 	if (st && st != HF_UNKNOWN && st != HF_LOST && hf_lease_valid(lease)) {
