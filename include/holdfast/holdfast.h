@@ -199,7 +199,13 @@ enum {
 	 */
 	HF_DETACHED = 1 << 0,
 	/* The keeper does not renew it; hf_extend() does. */
-	HF_NO_RENEW = 1 << 1
+	HF_NO_RENEW = 1 << 1,
+	/*
+	 * It is kept until every process below this one has ended, as by
+	 * `holdfast run`. So one of them that waits for it waits for ever, and
+	 * may be told so (hf_waits_for_itself()). Not with HF_DETACHED.
+	 */
+	HF_FOR_TREE = 1 << 2
 };
 
 /*
@@ -249,7 +255,14 @@ typedef struct hf_acquire_options {
 	 */
 	const char *fingerprint;
 	const char *info; /* a JSON object for people; NULL: none; <= 4096 */
-	const char *reenter; /* id of a held grant to join; NULL: none */
+	/*
+	 * The id of a held grant to join (of one that joined another, its
+	 * group: hf_holder.group), so that holds stand inside each other: the
+	 * lock is free after the last of them. It has the group's token.
+	 * HF_LOST: it is not held any more. HF_INVALID: it is shared and this
+	 * would be exclusive, or a session-bound store. NULL: none.
+	 */
+	const char *reenter;
 	hf_lost_fn on_lost; /* NULL: none */
 	void *on_lost_arg;
 	/*
@@ -284,6 +297,53 @@ HF_API HF_MUST_CHECK hf_status hf_acquire(hf_manager *manager, const char *name,
 /* hf_acquire() with wait_ms = 0 and HF_FAIL_FAST, whatever `options` say. */
 HF_API HF_MUST_CHECK hf_status hf_try_acquire(hf_manager *manager, const char *name,
 	const hf_acquire_options *options, hf_lease **lease_out, hf_error *error);
+
+/* ---- several at once -------------------------------------------------------- */
+
+#define HF_MANY_MAX 256 /* locks that one call takes */
+
+/* One of several locks to acquire. */
+typedef struct hf_want {
+	hf_manager *manager;
+	const char *name;
+	const hf_acquire_options *options; /* NULL: the defaults; wait_ms is not used */
+} hf_want;
+
+/*
+ * Acquire `count` locks (1 to HF_MANY_MAX), in one store or several: all, or
+ * none. They are asked for one after the other in one order that is the same
+ * for everybody (by the store's identity, then by the bytes of the name), so
+ * callers that want some of the same do not wait for each other in a circle;
+ * those already had are renewed while the next is waited for, and given back if
+ * one cannot be had. One lock named twice is refused, through two managers of
+ * one store too.
+ *
+ * wait_ms (-1: for ever; 0: one try each) is for all together. One that is to
+ * be had at once or not at all has the strategy HF_FAIL_FAST. on_lost is called
+ * for leases in leases_out alone, not for what is given back.
+ *
+ * HF_OK: leases_out[i] is that of wants[i]; end them with hf_release_many() or
+ * one by one. Otherwise all are NULL, and *failed_out (may be NULL) is the index
+ * of the one that could not be had, or `count` if it was none of them. Errors:
+ * as hf_acquire(), and HF_LOST: one was lost while another was waited for,
+ * again and again.
+ *
+ * Thread-safe. Rests on R1 and on hf_store_identity(): equal text, equal locks.
+ */
+HF_API HF_MUST_CHECK hf_status hf_acquire_many(const hf_want *wants, size_t count,
+	int64_t wait_ms, hf_lease **leases_out, size_t *failed_out, hf_error *error);
+
+/*
+ * Release and free leases (NULL ones are skipped), the last acquired first as
+ * hf_acquire_many() orders them, whatever becomes of each; leases[i] become
+ * NULL. count is 0 to HF_MANY_MAX.
+ *
+ * HF_OK: all are released. Else as hf_release() for the one that *failed_out
+ * (may be NULL) tells: one with HF_LOST if there is any, otherwise the first
+ * that failed.
+ */
+HF_API hf_status hf_release_many(
+	hf_lease **leases, size_t count, size_t *failed_out, hf_error *error);
 
 /* ---- a lease ---------------------------------------------------------------- */
 
@@ -369,6 +429,8 @@ typedef struct hf_holder {
 	int foreign; /* put there by another program (R5) */
 	int bound; /* bound to its process */
 	int dead; /* its process is proven dead */
+	const char *group; /* what hf_acquire_options.reenter takes to join it */
+	int for_tree; /* HF_FOR_TREE */
 } hf_holder;
 
 /* One lock as it stands. Owned by whoever hands it out. */
@@ -397,6 +459,24 @@ typedef struct hf_lock_info {
 HF_API HF_MUST_CHECK hf_status hf_lock_status(
 	hf_manager *manager, const char *name, hf_lock_info **info_out, hf_error *error);
 HF_API void hf_lock_info_free(hf_lock_info *info);
+
+/*
+ * 1 if `holder`, one of info->holders, is bound to a process that this one
+ * descends from, else 0. Looked up now: the boot, the pid namespace, the process
+ * id and the start time in the record must be those of a process that /proc
+ * shows above this one. 0 too if that cannot be seen: in another pid namespace,
+ * or where /proc hides processes of other users.
+ */
+HF_API int hf_holder_is_ancestor(const hf_lock_info *info, const hf_holder *holder);
+
+/*
+ * Would this process wait for ever to acquire the lock in this mode (and with
+ * this limit, as in hf_acquire_options), because holders that conflict are kept
+ * (HF_FOR_TREE) until it has ended itself? One of these, or NULL. Borrowed from
+ * `info`.
+ */
+HF_API const hf_holder *hf_waits_for_itself(
+	const hf_lock_info *info, hf_mode mode, uint32_t limit);
 
 /* Return non-zero to stop. `info` is valid during the call only. */
 typedef int (*hf_list_fn)(void *arg, const hf_lock_info *info);
