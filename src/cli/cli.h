@@ -104,6 +104,18 @@ hf_manager *cli_open_url(
  */
 int cli_fail(const cli_options *options, hf_status status, const hf_error *error);
 
+/*
+ * HF_DEADLOCK if to wait for the lock is to wait for a process that waits for
+ * this one (hf_waits_for_itself()), else HF_OK; `advice` says what to do.
+ */
+hf_status cli_deadlock(const hf_lock_info *info, hf_mode mode, uint32_t limit,
+	const char *advice, hf_error *error);
+/* The same of a lock that was found to be held, for these options. */
+hf_status cli_check_wait(hf_manager *manager, const char *name, const hf_acquire_options *o,
+	const char *advice, hf_error *error);
+/* Do these options wait at all for one who holds it? */
+bool cli_may_wait(const hf_acquire_options *o);
+
 /* How the command was called, for messages: "holdfast" or "git hold". */
 const char *cli_program(void);
 /* Tell it, from argv[0]. */

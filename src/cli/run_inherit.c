@@ -88,38 +88,22 @@ void run_inherit_find(run_locks *l, json_t *inherited)
 			find_one(l->options, &l->locks[i], inherited);
 }
 
-static hf_status say_deadlock(const run_lock *lock, const hf_holder *h, hf_error *error)
-{
-	bool session = hf_store_capabilities(lock->manager) & HF_CAP_SESSION_BOUND;
-
-	return hf_fail(error, HF_DEADLOCK, "acquire", 0,
-		"deadlock: lock '%s' is held by pid %lld%s%.64s%s, which keeps it until this "
-		"process has ended; %s",
-		lock->name, (long long)h->pid, h->command[0] ? " (" : "", h->command,
-		h->command[0] ? ")" : "",
-		session ? "a hold of layout=flock cannot be joined: take the lock once, "
-			  "outside"
-			: "leave HOLDFAST_LOCKS in the environment, and --no-inherit out, to "
-			  "join it");
-}
-
 hf_status run_inherit_check_wait(run_locks *l, hf_error *error)
 {
-	const hf_acquire_options *o = &l->options->acquire;
+	static const char join[] = "leave HOLDFAST_LOCKS in the environment, and --no-inherit "
+				   "out, to join it";
+	static const char flock[] = "a hold of layout=flock cannot be joined: take the lock "
+				    "once, outside";
 	hf_status st = HF_OK;
 	size_t i;
 
 	for (i = 0; !st && i < l->count; i++) {
 		const run_lock *lock = &l->locks[i];
-		const hf_holder *h;
-		hf_lock_info *info;
+		bool session = hf_store_capabilities(lock->manager) & HF_CAP_SESSION_BOUND;
 
-		if (lock->join[0] || hf_lock_status(lock->manager, lock->name, &info, NULL))
-			continue;
-		h = hf_waits_for_itself(info, o->mode, o->limit);
-		if (h)
-			st = say_deadlock(lock, h, error);
-		hf_lock_info_free(info);
+		if (!lock->join[0])
+			st = cli_check_wait(lock->manager, lock->name, &l->options->acquire,
+				session ? flock : join, error);
 	}
 	return st;
 }

@@ -221,7 +221,7 @@ static hf_status take_or_wait(run_locks *l, int cancel_fd, size_t *failed_out, h
 	const hf_acquire_options *o = &l->options->acquire;
 	hf_status st;
 
-	if (o->wait_ms && o->strategy != HF_FAIL_FAST && o->strategy != HF_FORCE_ACQUIRE) {
+	if (cli_may_wait(o)) {
 		if (l->count == 1 && !joins(l)) {
 			st = take(l, cancel_fd, 0, failed_out, error);
 			if (st != HF_HELD && st != HF_UNAVAILABLE)
