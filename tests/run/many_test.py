@@ -110,11 +110,10 @@ def contend(world, strike):
     draw = random.Random(SEED)
     running = []
     for _ in range(4 * ROUNDS):
-        while len(running) >= 4:
-            for process in list(running):
-                if process.poll() is not None:
-                    running.remove(process)
-            time.sleep(0.005)
+        def place():
+            running[:] = [p for p in running if p.poll() is None]
+            return len(running) < 4
+        until(place, "one of the contenders to get on (seed %d)" % SEED, 30)
         names = draw.sample(["a", "b", "c"], draw.randint(2, 3))
         running.append(world.start(*names, "--", sys.executable, "-S", "-E",
                                    os.path.join(HERE, "inside.py"), path,
