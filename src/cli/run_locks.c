@@ -190,7 +190,7 @@ static hf_status take(
 	for (i = 0; !st && i < l->count; i++) {
 		options[i] = o->acquire;
 		options[i].cancel_fd = cancel_fd;
-		options[i].reenter = l->locks[i].join;
+		options[i].reenter = l->locks[i].join[0] ? l->locks[i].join : NULL;
 		if (o->orphans_keep_lock || o->kill_rest)
 			options[i].flags |= HF_FOR_TREE;
 		wants[i] = (hf_want){l->locks[i].manager, l->locks[i].name, &options[i]};

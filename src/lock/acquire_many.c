@@ -152,6 +152,15 @@ static hf_status take_all(struct many *w)
 	return st;
 }
 
+/* What was to be joined and is over will not be there again. */
+static bool may_come_back(const struct many *w)
+{
+	const char *joined =
+		w->failed < w->count ? options_of(&w->wants[w->failed])->reenter : NULL;
+
+	return w->failed < w->count && !(joined && joined[0]);
+}
+
 hf_status hf_acquire_many(const hf_want *wants, size_t count, int64_t wait_ms,
 	hf_lease **leases_out, size_t *failed_out, hf_error *error)
 {
@@ -184,8 +193,7 @@ hf_status hf_acquire_many(const hf_want *wants, size_t count, int64_t wait_ms,
 		do {
 			w.failed = count;
 			st = take_all(&w);
-		} while (st == HF_LOST && w.failed < count &&
-			 !options_of(&wants[w.failed])->reenter && ++i < LOST_TRIES);
+		} while (st == HF_LOST && may_come_back(&w) && ++i < LOST_TRIES);
 	}
 	if (failed_out)
 		*failed_out = w.failed;

@@ -93,6 +93,22 @@ def all_or_none__a_killed_waiter_leaves_none(world):
     let_go(holder)
 
 
+def all_or_none__one_lost_while_waiting_is_had_again(world):
+    holder = hold(world, "b")
+    waiter = world.start("--ttl", "0.4s", "a", "b", "--", HOLDFAST, "status", "a")
+    until(lambda: not is_free(world, "a"), "the waiter to have a")
+    equal(holdfast(world, "force-release", "a")[0], 0)
+    thief = hold(world, "a")
+    time.sleep(0.5) # longer than it may believe in it
+    let_go(holder)
+    time.sleep(0.2)
+    equal(waiter.poll(), None)
+    let_go(thief)
+    out, err = waiter.communicate(timeout=10)
+    equal((waiter.returncode, err), (0, ""))
+    assert out.startswith("a\theld\t"), out
+
+
 def twice__is_refused(world):
     os.symlink(world.path("store"), world.path("alias"))
     equal(world.run("a", "--", "true")[0], 0)
@@ -258,6 +274,7 @@ if __name__ == "__main__":
         all_or_none__one_that_is_held_keeps_none,
         all_or_none__a_signal_while_waiting_leaves_none,
         all_or_none__a_killed_waiter_leaves_none,
+        all_or_none__one_lost_while_waiting_is_had_again,
         twice__is_refused,
         contention__never_deadlocks_nor_meets,
         contention__with_kills_never_deadlocks_nor_meets,
