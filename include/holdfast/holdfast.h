@@ -1,8 +1,8 @@
 /*
  * holdfast: locks you can trust, on the store you already have.
  *
- * This header is the manual of the library, with look.h, which it includes. A program
- * needs four calls:
+ * This header is the manual of the library, with the headers that it includes at
+ * its end. A program needs four calls:
  *
  *	hf_manager *m;
  *	hf_lease *lease;
@@ -244,7 +244,13 @@ enum {
 	 */
 	HF_DETACHED = 1 << 0,
 	/* Only hf_extend() renews it. The keeper tells when its time is over. */
-	HF_NO_RENEW = 1 << 1
+	HF_NO_RENEW = 1 << 1,
+	/*
+	 * It is kept until every process below this one has ended, as by `holdfast run`.
+	 * So one of them that waits for it waits for ever, and may be told so
+	 * (hf_waits_for_itself()). Not with HF_DETACHED.
+	 */
+	HF_FOR_TREE = 1 << 2
 };
 
 /*
@@ -307,12 +313,13 @@ typedef struct hf_acquire_options {
 	const char *fingerprint;
 	const char *info; /* a JSON object for people; NULL: none; <= 4096 */
 	/*
-	 * The id of a held grant, itself acquired without this, to join: by whoever knows
-	 * it, at once, whatever limit or lock delay there is. The new grant has an id,
-	 * ttl and release of its own and the same token; the lock is free after the last
-	 * of them. HF_LOST: none is held any more; HF_INVALID: they share it and this
-	 * would be exclusive. Not on session-bound stores. NULL: none; then one who holds
-	 * it already, the same thread too, is one more contender and waits for itself.
+	 * The id of a held grant to join (of one that joined another, its group:
+	 * hf_holder.group), so that holds stand inside each other: the lock is free after
+	 * the last of them. It has the group's token, and is had at once, whatever limit
+	 * or lock delay there is. HF_LOST: it is not held any more. HF_INVALID: it is
+	 * shared and this would be exclusive, or a session-bound store. NULL or "": none;
+	 * then one who holds the lock already, the same thread too, is one more contender
+	 * and waits for itself.
 	 */
 	const char *reenter;
 	hf_lost_fn on_lost; /* NULL: none */
@@ -496,5 +503,6 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 
 /* The rest, each with its own subject. */
 #include <holdfast/look.h>
+#include <holdfast/many.h>
 
 #endif

@@ -33,6 +33,8 @@ typedef struct hf_holder {
 	int foreign; /* put there by another program (R5) */
 	int bound; /* bound to its process */
 	int dead; /* its process is proven dead; such holders are left out */
+	const char *group; /* what hf_acquire_options.reenter takes to join it */
+	int for_tree; /* HF_FOR_TREE */
 } hf_holder;
 
 /* One lock as it stands. Owned by whoever hands it out. */
@@ -61,6 +63,22 @@ typedef struct hf_lock_info {
 HF_API HF_MUST_CHECK hf_status hf_lock_status(
 	hf_manager *manager, const char *name, hf_lock_info **info_out, hf_error *error);
 HF_API void hf_lock_info_free(hf_lock_info *info);
+
+/*
+ * 1 if `holder`, one of info->holders, is bound to a process that this one descends from,
+ * else 0. Looked up now: the boot, the pid namespace, the process id and the start time in
+ * the record must be those of a process that /proc shows above this one. 0 too if that
+ * cannot be seen: in another pid namespace, or where /proc hides processes of other users.
+ */
+HF_API int hf_holder_is_ancestor(const hf_lock_info *info, const hf_holder *holder);
+
+/*
+ * Would this process wait for ever to acquire the lock in this mode (and with this limit,
+ * as in hf_acquire_options), because holders that conflict are kept (HF_FOR_TREE) until it
+ * has ended itself? One of these, or NULL. Borrowed from `info`.
+ */
+HF_API const hf_holder *hf_waits_for_itself(
+	const hf_lock_info *info, hf_mode mode, uint32_t limit);
 
 /* Return non-zero to stop: hf_list() is HF_OK then. `info` is borrowed. */
 typedef int (*hf_list_fn)(void *arg, const hf_lock_info *info);

@@ -28,13 +28,14 @@ typedef enum cli_source {
 	CLI_FROM_DEFAULT = 0,
 	CLI_FROM_GIT_CONFIG,
 	CLI_FROM_ENVIRONMENT,
-	CLI_FROM_FLAG
+	CLI_FROM_FLAG,
+	CLI_FROM_NAME /* of a lock: NAME@URL */
 } cli_source;
 
 /* Options common to the subcommands, from git config, HOLDFAST_*, flags. */
 typedef struct cli_options {
 	const char *command_name; /* the subcommand: "run" */
-	char *store; /* URL; never NULL after cli_options_read() */
+	const char *store; /* URL; never NULL after cli_options_read() */
 	cli_source store_source;
 	hf_acquire_options acquire; /* strings live as long as the options */
 	cli_source ttl_source;
@@ -55,6 +56,8 @@ typedef struct cli_options {
 	bool orphans_keep_lock; /* default: true; -o/--close: false */
 	bool kill_rest;
 	int64_t kill_after_ms; /* between SIGTERM and SIGKILL when lost */
+	bool no_inherit; /* run: do not join what an outer run holds */
+	bool literal; /* run: no name is NAME@URL */
 	/* What is left of argv: NAME... and, after "--", the command. */
 	int name_count;
 	char **names;
@@ -90,6 +93,9 @@ void cli_options_free(cli_options *options);
 
 /* Open the store; on failure prints why and sets *exit_out. */
 hf_manager *cli_open(const cli_options *options, int *exit_out);
+/* The same for another store than that of the options. */
+hf_manager *cli_open_url(
+	const cli_options *options, const char *url, cli_source source, int *exit_out);
 
 /*
  * Print "holdfast: TEXT" and return the exit code for `status`. HF_HELD and
@@ -97,6 +103,18 @@ hf_manager *cli_open(const cli_options *options, int *exit_out);
  * that of -E.
  */
 int cli_fail(const cli_options *options, hf_status status, const hf_error *error);
+
+/*
+ * HF_DEADLOCK if to wait for the lock is to wait for a process that waits for
+ * this one (hf_waits_for_itself()), else HF_OK; `advice` says what to do.
+ */
+hf_status cli_deadlock(const hf_lock_info *info, hf_mode mode, uint32_t limit,
+	const char *advice, hf_error *error);
+/* The same of a lock that was found to be held, for these options. */
+hf_status cli_check_wait(hf_manager *manager, const char *name, const hf_acquire_options *o,
+	const char *advice, hf_error *error);
+/* Do these options wait at all for one who holds it? */
+bool cli_may_wait(const hf_acquire_options *o);
 
 /* How the command was called, for messages: "holdfast" or "git hold". */
 const char *cli_program(void);

@@ -1,14 +1,18 @@
 #include "cli.h"
 
 static const cli_command table[] = {
-	{"run", cli_run, "NAME -- COMMAND...", "run a command under a lock",
+	{"run", cli_run, "NAME... -- COMMAND...", "run a command under a lock, or several",
 		"Take the lock, run the command, give the lock back. The lease is renewed "
 		"while\n"
 		"the command runs; if it is lost, the command and all that it started is "
 		"ended,\n"
 		"and the exit code is 80. Otherwise it is the command's own:\n"
 		"\n"
-		"    holdfast run deploy -- ./deploy.sh"},
+		"    holdfast run deploy -- ./deploy.sh\n"
+		"\n"
+		"Several names are all had, or none; NAME@URL is a lock of another store. In "
+		"the\n"
+		"command, 'run' of a lock that it runs under joins it and does not wait."},
 	{"acquire", cli_acquire, "NAME", "take a lock that outlives this command",
 		"Take the lock and leave it taken: a lease bound to no process, which nobody\n"
 		"renews. It ends by 'release', or by its ttl (default 5m). Prints its fencing\n"

@@ -440,6 +440,20 @@ static bool set_kill_after(cli_reader *reader, const char *value)
 	return duration(reader, value, &reader->out->kill_after_ms);
 }
 
+static bool set_no_inherit(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->no_inherit = true;
+	return true;
+}
+
+static bool set_literal(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->literal = true;
+	return true;
+}
+
 #define ACQUIRE CLI_TAKES_ACQUIRE
 #define WAITS (CLI_TAKES_ACQUIRE | CLI_TAKES_WAIT)
 
@@ -507,6 +521,10 @@ static const cli_setting table[] = {
 		"end the background processes that the command leaves"},
 	{0, "kill-after", "DUR", CLI_TAKES_RUN, NULL, NULL, set_kill_after,
 		"between SIGTERM and SIGKILL when the lease is lost"},
+	{0, "no-inherit", NULL, CLI_TAKES_RUN, NULL, NULL, set_no_inherit,
+		"do not join a lock that this runs under, but treat it as another's"},
+	{0, "literal", NULL, CLI_TAKES_RUN, NULL, NULL, set_literal,
+		"names are as they stand, none is NAME@URL"},
 	{'a', "all", NULL, CLI_TAKES_LIST, NULL, NULL, set_all, "show free locks too"},
 	{0, "watch", NULL, CLI_TAKES_WATCH, NULL, NULL, set_watch,
 		"go on, and show each change until interrupted"},

@@ -9,6 +9,7 @@ struct inspected {
 	char *name;
 	char *problem;
 	hf_holder *holders;
+	size_t *grants; /* of each holder, its grant in the record */
 	hf_snapshot snapshot;
 	hf_record record;
 };
@@ -32,6 +33,8 @@ static void describe(hf_holder *out, const hf_grant *g)
 		.priority = g->priority,
 		.foreign = (g->flags & HF_GRANT_FOREIGN) != 0,
 		.bound = (g->flags & HF_GRANT_BOUND) != 0,
+		.group = g->group,
+		.for_tree = (g->flags & HF_GRANT_FOR_TREE) != 0,
 	};
 }
 
@@ -65,7 +68,8 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 	}
 	closed_ms = hf_rules_closed_ms(r, &e);
 	in->holders = calloc(r->grant_count + r->waiter_count + 1, sizeof(*in->holders));
-	if (!in->holders)
+	in->grants = calloc(r->grant_count + 1, sizeof(*in->grants));
+	if (!in->holders || !in->grants)
 		return HF_NO_MEMORY;
 	for (i = 0; i < r->grant_count; i++) {
 		const hf_grant *g = &r->grants[i];
@@ -73,6 +77,7 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 		bool timed = g->ttl_ms && e.clock[0] && !strcmp(g->clock, e.clock);
 
 		describe(h, g);
+		in->grants[info->holder_count] = i;
 		h->dead = (m->capabilities & HF_CAP_HOST_LOCAL) && h->bound &&
 			  hf_process_proven_dead(&g->process);
 		if (timed)
@@ -141,9 +146,44 @@ void hf_lock_info_free(hf_lock_info *info)
 	free(in->name);
 	free(in->problem);
 	free(in->holders);
+	free(in->grants);
 	hf_snapshot_clear(&in->snapshot);
 	hf_record_free(&in->record);
 	free(in);
+}
+
+/* ---- above us ---- */
+
+int hf_holder_is_ancestor(const hf_lock_info *info, const hf_holder *holder)
+{
+	const struct inspected *in = (const struct inspected *)info;
+	size_t i = (size_t)(holder - info->holders);
+
+	if (i >= info->holder_count || !holder->bound || holder->foreign)
+		return 0;
+	return hf_process_is_ancestor(&in->record.grants[in->grants[i]].process);
+}
+
+const hf_holder *hf_waits_for_itself(const hf_lock_info *info, hf_mode mode, uint32_t limit)
+{
+	const hf_holder *found = NULL;
+	uint32_t places = 0;
+	size_t i;
+
+	for (i = 0; i < info->holder_count; i++) {
+		const hf_holder *h = &info->holders[i];
+		bool excludes = mode == HF_EXCLUSIVE || h->mode == HF_EXCLUSIVE;
+
+		/* Who shares a place with another (re-entry) takes none. */
+		if (!excludes && (!limit || strcmp(h->group, h->id) != 0))
+			continue;
+		if (!h->for_tree || !hf_holder_is_ancestor(info, h))
+			continue;
+		found = h;
+		if (excludes || ++places >= limit)
+			return found;
+	}
+	return NULL;
 }
 
 /* ---- list ---- */

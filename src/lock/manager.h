@@ -3,6 +3,7 @@
  *
  *	manager.c   open, close, and what is known of each name between calls
  *	acquire.c   requests from options; acquire
+ *	acquire_many.c  several of them, all or none
  *	lease.c     a lease in hand: queries, release, extend, convert
  *	driver.c    runs an attempt, blocking
  *	keeper.c    the thread that renews and tells of loss
@@ -126,6 +127,11 @@ void hf_manager_recall(hf_manager *m, hf_attempt *attempt);
 void hf_manager_remember(hf_manager *m, hf_attempt *attempt);
 /* The liveness file, made on first use. NULL: none can be had (logged once). */
 hf_liveness *hf_manager_liveness(hf_manager *m);
+
+/* ---- acquire.c ---- */
+
+/* HF_INVALID: these options are not for this store, or for none. */
+hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_error *error);
 
 /* ---- driver.c ---- */
 
