@@ -21,7 +21,7 @@
  * program that may be paused (a laptop's lid, SIGSTOP, a slow disk) cannot
  * promise to stop in time; for that each grant carries a fencing token,
  * greater than every earlier one of that name: let the guarded thing refuse
- * smaller ones.
+ * smaller ones, by itself or with hf_fence_admit().
  *
  * Errors. Every call that can fail returns an hf_status, HF_OK being 0, and
  * fills the caller's hf_error when given one (NULL is allowed everywhere).
@@ -267,7 +267,8 @@ typedef struct hf_acquire_options {
 	}
 
 /*
- * Acquire lock `name` (1 to 200 bytes of UTF-8 without control characters).
+ * Acquire lock `name` (1 to 200 bytes of UTF-8 without control characters, that
+ * do not begin with "holdfast:fence:" or "holdfast:fence#").
  * Options may be NULL for the defaults of the _INIT. Blocks up to wait_ms,
  * plus the time one store operation may take.
  *
@@ -347,6 +348,48 @@ HF_API int hf_lease_fd(hf_lease *lease);
  * belongs to the manager or the lease.
  */
 HF_API int hf_lease_liveness_fd(const hf_lease *lease);
+
+/* ---- fences ----------------------------------------------------------------- */
+
+/*
+ * A fence stands before what a lock guards and cannot remember tokens itself:
+ * it remembers, in the store, the greatest token that `resource` was shown, and
+ * refuses a smaller one. A resource is named as a lock is; names of fences and
+ * of locks have nothing to do with each other, and the store may be another
+ * than the lock's. The tokens shown to one fence must be those of one lock.
+ *
+ * hf_list() shows no fences and hf_cleanup() forgets none: they stay for ever.
+ */
+
+/*
+ * Show a token (1 to 2^62). HF_OK: the store has it as the greatest seen, or
+ * had before: an equal one is admitted. HF_FENCED: a greater one was seen.
+ * *seen_out (may be NULL) gets the greatest then, 0 otherwise.
+ *
+ * Errors: HF_INVALID, HF_UNAVAILABLE, HF_CORRUPT (a record that cannot be read
+ * admits nothing), HF_SYSTEM, HF_NO_MEMORY, HF_CANNOT_CREATE, and HF_UNKNOWN:
+ * the token may have been seen, or may come to be; asking again is harmless.
+ *
+ * Rests on R1 (of two, the greater stays) and R3 (it is not forgotten).
+ */
+HF_API HF_MUST_CHECK hf_status hf_fence_admit(hf_manager *manager, const char *resource,
+	uint64_t token, uint64_t *seen_out, hf_error *error);
+
+/*
+ * The greatest token seen into *seen_out; 0: none yet, or an error.
+ * Errors: HF_INVALID, HF_UNAVAILABLE, HF_CORRUPT, HF_SYSTEM, HF_NO_MEMORY.
+ */
+HF_API HF_MUST_CHECK hf_status hf_fence_seen(
+	hf_manager *manager, const char *resource, uint64_t *seen_out, hf_error *error);
+
+/*
+ * As hf_fence_admit(), and replace a record that cannot be read: by `token`,
+ * or a greater one in what is left of its history. Nobody can say what else the
+ * damaged record had seen, so give the newest token there is. A record that can
+ * be read is not replaced.
+ */
+HF_API HF_MUST_CHECK hf_status hf_fence_mend(hf_manager *manager, const char *resource,
+	uint64_t token, uint64_t *seen_out, hf_error *error);
 
 /* ---- looking and tidying -------------------------------------------------- */
 

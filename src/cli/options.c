@@ -203,7 +203,8 @@ static bool check_names(const struct scan *scan, int min_names, int max_names)
 	int i;
 
 	if (scan->name_count < min_names) {
-		cli_usage(scan->command, "which lock? Give its name");
+		cli_usage(scan->command, "which %s? Give its name",
+			scan->takes & CLI_TAKES_FENCE ? "resource" : "lock");
 		return false;
 	}
 	if (scan->name_count > max_names) {
@@ -211,7 +212,7 @@ static bool check_names(const struct scan *scan, int min_names, int max_names)
 
 		if (scan->takes & CLI_TAKES_COMMAND)
 			cli_usage(scan->command,
-				"'%s' stands after the lock's name: put '--' before the "
+				"'%s' stands after the name: put '--' before the "
 				"command",
 				extra);
 		else
@@ -224,7 +225,8 @@ static bool check_names(const struct scan *scan, int min_names, int max_names)
 			return false;
 		}
 	}
-	if ((scan->takes & CLI_TAKES_COMMAND) && (!scan->rest || !scan->rest[0])) {
+	if ((scan->takes & CLI_TAKES_COMMAND) &&
+		(scan->rest ? !scan->rest[0] : !(scan->takes & CLI_TAKES_FENCE))) {
 		cli_usage(scan->command, "run what? Give '--' and the command after the name");
 		return false;
 	}

@@ -87,6 +87,8 @@ extern const struct CMUnitTest lease_tests[];
 extern const size_t lease_test_count;
 extern const struct CMUnitTest tidy_tests[];
 extern const size_t tidy_test_count;
+extern const struct CMUnitTest fence_tests[];
+extern const size_t fence_test_count;
 extern const struct CMUnitTest race_tests[];
 extern const size_t race_test_count;
 
