@@ -23,7 +23,7 @@
  * by hf_extend_by()) its holder learns at the next renewal; and a program that may be
  * paused (a laptop's lid, SIGSTOP, a slow disk) cannot promise to stop in time. For that
  * each grant carries a fencing token, greater than every earlier one of that name: let
- * the guarded thing refuse smaller ones.
+ * the guarded thing refuse smaller ones, by itself or with hf_fence_admit().
  *
  * Errors. Every call that can fail returns an hf_status, HF_OK being 0, and fills the
  * caller's hf_error when given one (NULL is allowed everywhere). HF_HELD and HF_TIMED_OUT
@@ -51,7 +51,7 @@
  *
  * Ownership. Parameters that end in _out and are pointers are NULL unless the call
  * returns HF_OK; numbers are untouched then, but *ended_out and *report_out tell what was
- * done before it failed. Strings returned as const char * belong to the object they came
+ * done before it failed; *seen_out is always set. Strings returned as const char * belong to the object they came
  * from: a lease until its release, a manager until its closing, what a callback gets
  * until that returns. *_free(), hf_close(), hf_release() and hf_lease_detach() take NULL;
  * other pointers to objects must not be NULL. Strings given are copied.
@@ -95,7 +95,7 @@ typedef enum hf_status {
 	HF_UNKNOWN, /* the request may have landed; nobody can say yet */
 	HF_UNAVAILABLE, /* the store could not be reached */
 	HF_CORRUPT, /* the record is damaged, foreign or of a newer format */
-	HF_FENCED, /* a greater token was seen: only what checks tokens says so */
+	HF_FENCED, /* a greater token was seen: only hf_fence_*() say so */
 	HF_INVALID, /* a bad name, URL, option or use */
 	HF_NO_MEMORY,
 	HF_SYSTEM, /* the operating system refused; hf_error.native says */
@@ -339,8 +339,9 @@ typedef struct hf_acquire_options {
 	}
 
 /*
- * Acquire lock `name` (1 to 200 bytes of UTF-8 without control characters). Options may
- * be NULL for the defaults of the _INIT. Blocks up to wait_ms; see Time above.
+ * Acquire lock `name` (1 to 200 bytes of UTF-8 without control characters, that do not
+ * begin with "holdfast:fence:" or "holdfast:fence#"). Options may be NULL for the defaults
+ * of the _INIT. Blocks up to wait_ms; see Time above.
  *
  * HF_OK: *lease_out is a lease to end with hf_release(). HF_HELD, HF_TIMED_OUT,
  * HF_DEADLOCK: see hf_strategy and hf_status. HF_INVALID: also options that are out of
@@ -502,6 +503,7 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 #endif
 
 /* The rest, each with its own subject. */
+#include <holdfast/fence.h>
 #include <holdfast/look.h>
 #include <holdfast/many.h>
 

@@ -52,6 +52,7 @@ typedef struct cli_options {
 	int64_t keep; /* log --prune N; -1: not given */
 	size_t log_limit; /* log -N; 0: all */
 	bool even_corrupt;
+	uint64_t token; /* fence --token; 0: none */
 	/* run: what becomes of background processes the command leaves */
 	bool orphans_keep_lock; /* default: true; -o/--close: false */
 	bool kill_rest;
@@ -79,7 +80,8 @@ enum {
 	CLI_TAKES_WAIT = 1 << 9, /* wait: -w -n -E */
 	CLI_TAKES_LIST = 1 << 10,
 	CLI_TAKES_QUERY = 1 << 11, /* status: -E */
-	CLI_TAKES_NO_STORE = 1 << 12 /* stores, version: nothing is opened */
+	CLI_TAKES_NO_STORE = 1 << 12, /* stores, version: nothing is opened */
+	CLI_TAKES_FENCE = 1 << 13 /* --token; the command may be left out */
 };
 
 /*
@@ -149,6 +151,7 @@ int cli_status(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_log(int argc, char **argv);
 int cli_cleanup(int argc, char **argv);
+int cli_fence(int argc, char **argv);
 int cli_force_release(int argc, char **argv);
 int cli_wait(int argc, char **argv);
 int cli_stores(int argc, char **argv);

@@ -46,6 +46,16 @@ static const cli_command table[] = {
 	{"cleanup", cli_cleanup, "", "end what is over, remove what was left",
 		"End leases that are expired or whose process is dead, remove what killed\n"
 		"processes left behind, and forget locks that nobody has used for long."},
+	{"fence", cli_fence, "RESOURCE [-- COMMAND...]", "refuse who comes with an old token",
+		"Show the resource the fencing token of a lease. It remembers the greatest it\n"
+		"saw, in the store, and refuses a smaller one with exit code 82: who comes "
+		"with\n"
+		"that has lost the lock meanwhile. The command is run only if the token is\n"
+		"admitted:\n"
+		"\n"
+		"    holdfast run deploy -- holdfast fence db -- ./migrate.sh\n"
+		"\n"
+		"Without a token, print the greatest one seen (0: none yet)."},
 	{"force-release", cli_force_release, "NAME", "take a lock away from its holders",
 		"End every lease of the lock, whoever holds it. The holders may still be at\n"
 		"work: only what checks fencing tokens is safe then. The history says who did\n"

@@ -197,18 +197,29 @@ static bool scan_argv(struct scan *scan, int min_names)
 	return true;
 }
 
+static void say_too_many(const struct scan *scan, int names)
+{
+	const char *extra = scan->names[names];
+
+	if ((scan->takes & CLI_TAKES_COMMAND) && !scan->rest)
+		cli_usage(scan->command,
+			"'%s' stands after the name: put '--' before the command", extra);
+	else
+		cli_usage(scan->command, "'%s' is one argument too many", extra);
+}
+
 static bool check_names(const struct scan *scan, int min_names, int max_names)
 {
 	hf_error error;
 	int i;
 
 	if (scan->name_count < min_names) {
-		cli_usage(scan->command, "which lock? Give its name");
+		cli_usage(scan->command, "which %s? Give its name",
+			scan->takes & CLI_TAKES_FENCE ? "resource" : "lock");
 		return false;
 	}
 	if (scan->name_count > max_names) {
-		cli_usage(
-			scan->command, "'%s' is one argument too many", scan->names[max_names]);
+		say_too_many(scan, max_names);
 		return false;
 	}
 	/* Those of run may have a URL with them: it looks itself. */
@@ -218,12 +229,9 @@ static bool check_names(const struct scan *scan, int min_names, int max_names)
 			return false;
 		}
 	}
-	if ((scan->takes & CLI_TAKES_COMMAND) && (!scan->rest || !scan->rest[0])) {
+	if (scan->rest ? !scan->rest[0] : scan->takes & CLI_TAKES_RUN) {
 		if (scan->name_count > 1 && !scan->rest)
-			cli_usage(scan->command,
-				"'%s' stands after the lock's name: put '--' before the "
-				"command",
-				scan->names[1]);
+			say_too_many(scan, 1);
 		else
 			cli_usage(scan->command,
 				"run what? Give '--' and the command after the name");

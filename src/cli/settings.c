@@ -414,6 +414,16 @@ static bool set_forget_after(cli_reader *reader, const char *value)
 	return refuse(reader, value, "give a duration such as 1d or 12h, or never");
 }
 
+static bool set_token(cli_reader *reader, const char *value)
+{
+	int64_t token;
+
+	if (!number(reader, value, 1, INT64_C(1) << 62, &token))
+		return false;
+	reader->out->token = (uint64_t)token;
+	return true;
+}
+
 static bool set_even_corrupt(cli_reader *reader, const char *value)
 {
 	(void)value;
@@ -458,7 +468,9 @@ static bool set_literal(cli_reader *reader, const char *value)
 #define WAITS (CLI_TAKES_ACQUIRE | CLI_TAKES_WAIT)
 
 /* What writes an event into the history. */
-#define CHANGES (CLI_TAKES_ACQUIRE | CLI_TAKES_WHO | CLI_TAKES_FORCE | CLI_TAKES_CLEANUP)
+#define CHANGES                                                                    \
+	(CLI_TAKES_ACQUIRE | CLI_TAKES_WHO | CLI_TAKES_FORCE | CLI_TAKES_CLEANUP | \
+		CLI_TAKES_FENCE)
 
 static const cli_setting table[] = {
 	{'S', "store", "URL", 0, "store", "HOLDFAST_STORE", set_store,
@@ -513,8 +525,10 @@ static const cli_setting table[] = {
 	{0, "owner", "TEXT", CLI_TAKES_WHO, NULL, NULL, select_owner, "all grants of an owner"},
 	{0, "owner", "TEXT", CLI_TAKES_FORCE, "owner", "HOLDFAST_OWNER", set_owner,
 		"who the history is told did it; default: user@host"},
-	{0, "even-corrupt", NULL, CLI_TAKES_FORCE, NULL, NULL, set_even_corrupt,
-		"also replace a record that cannot be read"},
+	{0, "token", "N", CLI_TAKES_FENCE, NULL, "HOLDFAST_TOKEN", set_token,
+		"the token to show (1 to 2^62); default: HOLDFAST_TOKEN, as run gives it"},
+	{0, "even-corrupt", NULL, CLI_TAKES_FORCE | CLI_TAKES_FENCE, NULL, NULL,
+		set_even_corrupt, "also replace a record that cannot be read"},
 	{'o', "close", NULL, CLI_TAKES_RUN, NULL, NULL, set_close,
 		"background processes the command leaves do not keep the lock"},
 	{0, "kill-rest", NULL, CLI_TAKES_RUN, NULL, NULL, set_kill_rest,

@@ -1,4 +1,5 @@
 /* What is done to grants from outside: release_by, extend_by, force, cleanup. */
+#include "fence.h"
 #include "manager.h"
 
 #include <stdlib.h>
@@ -188,6 +189,9 @@ static int collect(void *arg, const char *name)
 {
 	struct names *n = arg;
 
+	/* A fence is never over, and must not be forgotten. */
+	if (hf_fence_is_key(name))
+		return 0;
 	if (n->count == n->cap) {
 		size_t cap = n->cap ? n->cap * 2 : 64;
 		char **items = reallocarray(n->items, cap, sizeof(*items));

@@ -1,4 +1,5 @@
 /* Looking: status, list, watch, history. */
+#include "fence.h"
 #include "manager.h"
 
 #include <stdlib.h>
@@ -202,6 +203,8 @@ static int list_one(void *arg, const char *name)
 	hf_lock_info *info;
 	int stop;
 
+	if (hf_fence_is_key(name))
+		return 0;
 	l->status = hf_lock_status(l->m, name, &info, l->error);
 	if (l->status)
 		return 1;

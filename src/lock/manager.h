@@ -10,6 +10,7 @@
  *	register.c  the one wrapper around a store's operations
  *	inspect.c   status, list, history
  *	admin.c     release_by, force_release, cleanup
+ *	admit.c     fences
  *	observed.c  observations kept between runs
  *
  * Locks: manager.mutex guards the list of leases, the keeper's state, the
@@ -110,7 +111,7 @@ hf_status hf_register_watch(hf_manager *m, const char *name, const hf_etag *seen
 hf_now hf_now_here(void);
 void hf_manager_log(hf_manager *m, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* HF_INVALID in a forked child. */
+/* HF_INVALID in a forked child, and for a name that no lock may have. */
 hf_status hf_manager_check(hf_manager *m, const char *name, hf_error *error);
 /*
  * What a record keeps of a fingerprint: enough to compare it, not to read it
@@ -125,6 +126,9 @@ hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask);
 /* The state known from before, moved out; and put back after an attempt. */
 void hf_manager_recall(hf_manager *m, hf_attempt *attempt);
 void hf_manager_remember(hf_manager *m, hf_attempt *attempt);
+/* The greatest token that this process knows a fence's key to have seen; 0: none. */
+uint64_t hf_manager_known_token(hf_manager *m, const char *key);
+void hf_manager_learn_token(hf_manager *m, const char *key, uint64_t token);
 /* The liveness file, made on first use. NULL: none can be had (logged once). */
 hf_liveness *hf_manager_liveness(hf_manager *m);
 

@@ -89,6 +89,8 @@ extern const struct CMUnitTest many_tests[];
 extern const size_t many_test_count;
 extern const struct CMUnitTest tidy_tests[];
 extern const size_t tidy_test_count;
+extern const struct CMUnitTest fence_tests[];
+extern const size_t fence_test_count;
 extern const struct CMUnitTest race_tests[];
 extern const size_t race_test_count;
 

@@ -9,7 +9,7 @@ import sys
 from tap import main, read, rule, tracked
 
 # In src/lock/ two floors live: the rules know no store, the manager joins both.
-RULES = {"record", "fields", "rules", "observer", "lock_state", "attempt", "snapshot", "trust"}
+RULES = {"record", "fields", "fence", "rules", "observer", "lock_state", "attempt", "snapshot", "trust"}
 
 BELOW = {"base": set()}
 BELOW["store"] = {"base"}
