@@ -53,6 +53,8 @@ typedef struct cli_options {
 	size_t log_limit; /* log -N; 0: all */
 	bool even_corrupt;
 	uint64_t token; /* fence --token; 0: none */
+	cli_source token_source;
+	bool show; /* fence: only look */
 	/* run: what becomes of background processes the command leaves */
 	bool orphans_keep_lock; /* default: true; -o/--close: false */
 	bool kill_rest;

@@ -55,7 +55,7 @@ static const cli_command table[] = {
 		"\n"
 		"    holdfast run deploy -- holdfast fence db -- ./migrate.sh\n"
 		"\n"
-		"Without a token, print the greatest one seen (0: none yet)."},
+		"With --show, only print the greatest token seen (0: none yet)."},
 	{"force-release", cli_force_release, "NAME", "take a lock away from its holders",
 		"End every lease of the lock, whoever holds it. The holders may still be at\n"
 		"work: only what checks fencing tokens is safe then. The history says who did\n"

@@ -1,6 +1,9 @@
 /*
  * fence: show a resource a token; then, if it is admitted, become the command.
  *
+ * It is a gate in scripts, so without a token it fails: only --show looks without
+ * one. An environment that was emptied on the way must not open the gate.
+ *
  * The command takes our place, so its exit code and the signals it gets are its
  * own. Nothing of ours is needed any more: a fence is passed once, not held.
  */
@@ -19,14 +22,15 @@ static int refuse(const cli_options *options)
 		return cli_usage(options->command_name,
 			"what a fence of memory: has seen ends with the process, so with this "
 			"command");
-	if (options->token)
-		return 0;
-	if (options->command)
+	if (options->show && (options->command || options->even_corrupt ||
+				     options->token_source == CLI_FROM_FLAG))
 		return cli_usage(options->command_name,
-			"with which token? Give --token; HOLDFAST_TOKEN is not set");
-	if (options->even_corrupt)
+			"--show only looks: no --token, --even-corrupt or command goes with "
+			"it");
+	if (!options->show && !options->token)
 		return cli_usage(options->command_name,
-			"--even-corrupt needs --token: the newest token there is");
+			"with which token? Give --token; HOLDFAST_TOKEN is not set. (To look, "
+			"give --show)");
 	return 0;
 }
 
@@ -46,15 +50,15 @@ static bool print(const cli_options *options, const hf_manager *manager, uint64_
 	return ok;
 }
 
-/* Show the token, or look. 0, or the exit code. */
-static int show(const cli_options *options, hf_manager *manager)
+/* 0, or the exit code. */
+static int show_token_or_look(const cli_options *options, hf_manager *manager)
 {
 	const char *resource = options->names[0];
 	uint64_t seen = 0;
 	hf_error error;
 	hf_status st;
 
-	if (!options->token)
+	if (options->show)
 		st = hf_fence_seen(manager, resource, &seen, &error);
 	else if (options->even_corrupt)
 		st = hf_fence_mend(manager, resource, options->token, &seen, &error);
@@ -62,10 +66,10 @@ static int show(const cli_options *options, hf_manager *manager)
 		st = hf_fence_admit(manager, resource, options->token, &seen, &error);
 	if (st)
 		return cli_fail(options, st, &error);
-	if (options->token && options->verbose)
+	if (!options->show && options->verbose)
 		cli_say("'%s' admits token %llu", resource, (unsigned long long)seen);
 	/* What the command prints is to be its own. */
-	if (!options->command && (!options->token || options->json) &&
+	if (!options->command && (options->show || options->json) &&
 		!print(options, manager, seen))
 		return hf_status_exit_code(HF_SYSTEM);
 	return 0;
@@ -97,7 +101,7 @@ int cli_fence(int argc, char **argv)
 	if (!code)
 		manager = cli_open(&options, &code);
 	if (manager)
-		code = show(&options, manager);
+		code = show_token_or_look(&options, manager);
 	hf_close(manager);
 	cli_options_free(&options);
 	return command && !code ? become(command) : code;

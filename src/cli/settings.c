@@ -421,6 +421,14 @@ static bool set_token(cli_reader *reader, const char *value)
 	if (!number(reader, value, 1, INT64_C(1) << 62, &token))
 		return false;
 	reader->out->token = (uint64_t)token;
+	reader->out->token_source = reader->source;
+	return true;
+}
+
+static bool set_show(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->show = true;
 	return true;
 }
 
@@ -527,6 +535,8 @@ static const cli_setting table[] = {
 		"who the history is told did it; default: user@host"},
 	{0, "token", "N", CLI_TAKES_FENCE, NULL, "HOLDFAST_TOKEN", set_token,
 		"the token to show (1 to 2^62); default: HOLDFAST_TOKEN, as run gives it"},
+	{0, "show", NULL, CLI_TAKES_FENCE, NULL, NULL, set_show,
+		"only print the greatest token seen (0: none yet), and show none"},
 	{0, "even-corrupt", NULL, CLI_TAKES_FORCE | CLI_TAKES_FENCE, NULL, NULL,
 		set_even_corrupt, "also replace a record that cannot be read"},
 	{'o', "close", NULL, CLI_TAKES_RUN, NULL, NULL, set_close,

@@ -12,13 +12,13 @@ esac
 export HOLDFAST_STORE=$S
 
 # ---- seen, admitted, refused ----
-hf fence db
+hf fence db --show
 is "a fence that was never passed has seen 0" "$code $out$err" "0 0"
 hf fence db --token 5
 is "a first token is admitted, in silence" "$code$out$err" 0
-hf fence db
+hf fence db --show
 is "and remembered" "$code $out" "0 5"
-hf fence db --json
+hf fence db --show --json
 is "as JSON, too" "$(json '["resource"], d["token"]' "$out")" '["db", 5]'
 refused 82 "holdfast: 'db' refuses token 4: it has seen 5 from *" fence db --token 4
 refused 82 "holdfast: 'db' refuses token 1: *" fence db --token 1 -q
@@ -30,9 +30,9 @@ like "which names the store" "$(json '["store"]' "$out")" '"*:*"'
 refused 82 "*" fence db --token 5 --json
 hf fence db --token 7 -v
 like "-v says that it was admitted" "$code $err" "0 holdfast: store *'db' admits token 7"
-hf fence db -q
+hf fence db --show -q
 is "-q does not print what was seen" "$code$out$err" 0
-hf fence other
+hf fence other --show
 is "another resource has not seen it" "$out" 0
 hf fence most --token 4611686018427387904
 is "2^62 is a token" "$code$out$err" 0
@@ -57,7 +57,7 @@ like "and that is said" "$err" "holdfast: cannot run 'no-such-command': No such 
 : >plain
 hf fence db --token 8 -- ./plain
 is "one that cannot be run: 126" "$code" 126
-hf fence db
+hf fence db --show
 is "they were admitted all the same" "$out" 8
 
 # ---- the token of run ----
@@ -65,8 +65,10 @@ hf run job -- "$holdfast" fence guarded -- sh -c 'echo "token $HOLDFAST_TOKEN"'
 is "inside run the token is that of the lease" "$code $out" "0 token 1"
 hf run job -- "$holdfast" fence guarded
 is "also without a command" "$code$out$err" 0
-hf fence guarded
+hf fence guarded --show
 is "each lease shows its own" "$out" 2
+hf run job -- "$holdfast" fence guarded --show
+is "--show shows no token, though there is one" "$code $out" "0 2"
 hf run job -- env HOLDFAST_TOKEN=1 "$holdfast" fence guarded -- touch ran
 is "an older one is refused, and run passes 82 on" "$code" 82
 ok "before the command" test ! -e ran
@@ -74,12 +76,13 @@ hf run job -- "$holdfast" fence guarded --token 1
 is "--token is stronger than the environment" "$code" 82
 hf run job -- "$holdfast" fence guarded -S "file:$scratch/elsewhere" -- echo in
 is "the fence may stand where the lock does not" "$code $out" "0 in"
-hf fence guarded -S "file:$scratch/elsewhere"
+hf fence guarded --show -S "file:$scratch/elsewhere"
 like "and remembers there" "$out" "[1-9]*"
 
 # ---- without a token nothing is run ----
-refused 64 "holdfast fence: with which token? Give --token; HOLDFAST_TOKEN is not set; see *" \
+refused 64 "holdfast fence: with which token? Give --token; HOLDFAST_TOKEN is not set.*; see *" \
 	fence db -- touch ran
+refused 64 "*with which token?*give --show*" fence db
 HOLDFAST_TOKEN='' hf fence db -- touch ran
 is "an empty one is none" "$code" 64
 refused 64 "*--token: '' is refused: give a whole number from 1 to 4611686018427387904*" \
@@ -91,7 +94,10 @@ done
 HOLDFAST_TOKEN=x hf fence db -- touch ran
 is "nor is a bad HOLDFAST_TOKEN passed over" "$code" 64
 like "it is named" "$err" "*HOLDFAST_TOKEN: 'x' is refused*"
-refused 64 "*--even-corrupt needs --token*" fence db --even-corrupt
+refused 64 "*with which token?*" fence db --even-corrupt
+refused 64 "*--show only looks*" fence db --show --token 9
+refused 64 "*--show only looks*" fence db --show --even-corrupt
+refused 64 "*--show only looks*" fence db --show -- touch ran
 refused 64 "*which resource? Give its name; see 'holdfast help fence'" fence
 refused 64 "*run what?*" fence db --token 9 --
 refused 64 "*'x' stands after the name: put '--' before the command*" fence db x
@@ -101,12 +107,12 @@ refused 64 "*not UTF-8*" fence $'a\xff' --token 1
 refused 64 "*has 201 bytes*" fence "$(printf %201s | tr ' ' a)" --token 1
 refused 64 "*memory: has seen ends with the process*" fence db --token 1 -S memory:
 ok "nothing was run" test ! -e ran
-hf fence db
+hf fence db --show
 is "and nothing seen" "$out" 8
 long=$(printf %200s | tr ' ' a)
 hf fence "$long" --token 3
 is "the longest name" "$code$out$err" 0
-hf fence "${long%a}b"
+hf fence "${long%a}b" --show
 is "is not taken for another" "$out" 0
 refused 82 "*" fence "$long" --token 2
 hf fence --token 1 -- -n --
@@ -126,7 +132,7 @@ refused 64 "*kept for fences*" log holdfast:fence:db --prune 1
 hf cleanup --forget-after 0
 is "cleanup" "$code" 0
 hf cleanup --forget-after 0
-hf fence db
+hf fence db --show
 is "forgets no fence" "$out" 8
 refused 82 "*" fence db --token 7
 
@@ -150,7 +156,7 @@ git-blob)
 	is "and is left to them" "$(git -C store rev-parse "$ref")" "$blob"
 	refused 82 "*" fence db --token 8
 	git -C store update-ref -d "$ref"
-	hf fence db
+	hf fence db --show
 	is "also when they take it away" "$out" 9
 	;;
 flock)
@@ -164,7 +170,7 @@ if [ "$kind" = file ]; then
 	refused 65 "holdfast: what 'db' has seen cannot be read, so no token is admitted: *--even-corrupt*" \
 		fence db --token 100 -- touch ran
 	ok "nothing is run" test ! -e ran
-	refused 65 "*" fence db
+	refused 65 "*" fence db --show
 	hf list
 	is "no lock is damaged" "$code$err" 0
 	hf fence db --token 20 --even-corrupt
