@@ -35,9 +35,10 @@ typedef struct hf_want {
  *
  * HF_OK: leases_out[i] is that of wants[i]; end them with hf_release_many() or
  * one by one. Otherwise all are NULL, and *failed_out (may be NULL) is the index
- * of the one that could not be had, or `count` if it was none of them. Errors:
- * as hf_acquire(), and HF_LOST: one was lost while another was waited for,
- * again and again.
+ * of the one that could not be had, or `count` if it was none of them. Statuses
+ * as of hf_acquire(); HF_TIMED_OUT: also, those had before took all of the time;
+ * HF_INVALID: also `count`, or a lock named twice; HF_LOST: also, one was lost
+ * while another was waited for, again and again.
  *
  * Thread-safe. Rests on R1 and on hf_store_identity(): equal text, equal locks.
  */
