@@ -1,7 +1,8 @@
 /*
  * holdfast: locks you can trust, on the store you already have.
  *
- * This header is the manual of the library. A program needs four calls:
+ * This header is the manual of the library, with the headers that it includes at
+ * its end. A program needs four calls:
  *
  *	hf_manager *m;
  *	hf_lease *lease;
@@ -14,33 +15,49 @@
  *	}
  *	hf_close(m);                                  // 4.
  *
- * What a lease means. A grant lasts ttl_ms and is renewed by a thread of the
- * manager every third of that. It is yours until hf_lease_remaining_ms() is
- * 0: that moment comes *before* the store would give the lock to another, so
- * whoever stops by then is never inside together with the next holder. A
- * program that may be paused (a laptop's lid, SIGSTOP, a slow disk) cannot
- * promise to stop in time; for that each grant carries a fencing token,
- * greater than every earlier one of that name: let the guarded thing refuse
- * smaller ones.
+ * What a lease means. A grant lasts ttl_ms and is renewed every third of that by the
+ * *keeper*, a thread of the manager. Time ends it in the holder's eyes first:
+ * hf_lease_remaining_ms() is 0 a margin (a tenth of the ttl, 20 ms to 3 s, at most a
+ * quarter) before the store would give the lock to another. What is taken earlier
+ * (HF_STEAL_STALE, HF_FORCE_ACQUIRE, hf_force_release(), hf_release_by(), a shorter ttl
+ * by hf_extend_by()) its holder learns at the next renewal; and a program that may be
+ * paused (a laptop's lid, SIGSTOP, a slow disk) cannot promise to stop in time. For that
+ * each grant carries a fencing token, greater than every earlier one of that name: let
+ * the guarded thing refuse smaller ones, by itself or with hf_fence_admit().
  *
- * Errors. Every call that can fail returns an hf_status, HF_OK being 0, and
- * fills the caller's hf_error when given one (NULL is allowed everywhere).
- * HF_HELD and HF_TIMED_OUT are answers, not errors. HF_UNKNOWN is said when a
- * request may or may not have reached the store: it is never reported as a
- * plain failure.
+ * Errors. Every call that can fail returns an hf_status, HF_OK being 0, and fills the
+ * caller's hf_error when given one (NULL is allowed everywhere). HF_HELD and HF_TIMED_OUT
+ * are answers, not errors. HF_UNKNOWN is said when a request may or may not have reached
+ * the store: it is never reported as a plain failure. Whatever asks the store may return
+ * HF_UNAVAILABLE, HF_CORRUPT, HF_SYSTEM, HF_CANNOT_CREATE and HF_NO_MEMORY; what changes
+ * it, HF_UNKNOWN too; what takes a name or a manager, HF_INVALID (a bad name, a manager
+ * from before a fork). Below stands what a function says besides, or means by it.
  *
- * Threads. A manager may be used by any number of threads. A lease may be
- * queried by any thread; hf_release() must be its last use.
+ * Time. One operation of a store that is stuck takes up to about 2 s (?patience=). While
+ * the store cannot be reached hf_acquire() tries as long as it may wait, releasing,
+ * extending and forcing for 5 s, all others once. The fate of a request, if unknown, is
+ * looked into for 5 s more. Signals do not end a wait: their handlers run, it goes on.
+ *
+ * Threads. A manager may be used by any number of threads. hf_close() must be its last
+ * use, alone, and not in a callback. A lease may be used by any thread; hf_release() or
+ * hf_lease_detach() must be its last use, alone. Both wait for an on_lost of it that runs
+ * in the keeper. Callbacks of hf_list() and hf_history() may call all else, with the same
+ * manager too.
  *
  * Fork. The child of a fork owns none of its parent's leases: there
- * hf_lease_remaining_ms() is 0 and hf_release() only frees memory. The child
- * must not use the parent's managers otherwise; it opens its own.
+ * hf_lease_remaining_ms() is 0 and hf_release() only frees memory. The child must not use
+ * the parent's managers (hf_close() does nothing, other calls return HF_INVALID); it
+ * opens its own.
  *
- * Ownership. Parameters that end in _out are set only on the statuses their
- * function names (and to NULL otherwise). Strings returned as const char * are
- * borrowed from the object they came from. *_free() and hf_close() take NULL.
+ * Ownership. Parameters that end in _out and are pointers are NULL unless the call
+ * returns HF_OK; numbers are untouched then, but *ended_out and *report_out tell what was
+ * done before it failed; *seen_out is always set. Strings returned as const char * belong to the object they came
+ * from: a lease until its release, a manager until its closing, what a callback gets
+ * until that returns. *_free(), hf_close(), hf_release() and hf_lease_detach() take NULL;
+ * other pointers to objects must not be NULL. Strings given are copied.
  *
- * Units stand last in a name: _ms is milliseconds.
+ * Units stand last in a name: _ms is milliseconds, _wall_ms those since 1970 in UTC. R1
+ * to R10 are promises of stores: see holdfast/store.h.
  */
 #ifndef HOLDFAST_HOLDFAST_H
 #define HOLDFAST_HOLDFAST_H
@@ -71,14 +88,14 @@ extern "C" {
 typedef enum hf_status {
 	HF_OK = 0,
 	HF_HELD, /* another holds it, and we were asked not to wait */
-	HF_TIMED_OUT, /* another held it for the whole time we might wait */
+	HF_TIMED_OUT, /* another held it until waiting ended or was cancelled */
 	HF_DEADLOCK, /* waiting would never end: we are the cycle's victim */
 	HF_LOST, /* the lease ended without our releasing it */
 	HF_NOT_OWNER, /* the lock is not ours to release, renew or change */
 	HF_UNKNOWN, /* the request may have landed; nobody can say yet */
 	HF_UNAVAILABLE, /* the store could not be reached */
 	HF_CORRUPT, /* the record is damaged, foreign or of a newer format */
-	HF_FENCED, /* a greater token has been seen */
+	HF_FENCED, /* a greater token was seen: only hf_fence_*() say so */
 	HF_INVALID, /* a bad name, URL, option or use */
 	HF_NO_MEMORY,
 	HF_SYSTEM, /* the operating system refused; hf_error.native says */
@@ -100,13 +117,13 @@ typedef struct hf_error {
 	char text[384];
 } hf_error;
 
-/* The status's stable name: "held", "timed out", ... Never NULL. */
+/* The status's stable name: "held", "timed out", ...; "?" for no status. */
 HF_API const char *hf_status_name(hf_status status);
 
 /*
- * The exit code of the command for a status: 0 ok, 1 held or timed out, 64
- * invalid, 65 corrupt, 69 unavailable or unknown, 71 system or memory, 73
- * cannot create, 77 not owner, 80 lost, 81 deadlock, 82 fenced.
+ * The exit code of the command for a status: 0 ok, 1 held or timed out, 64 invalid, 65
+ * corrupt, 69 unavailable or unknown, 71 system or memory, 73 cannot create, 77 not
+ * owner, 80 lost, 81 deadlock, 82 fenced; for any other value 71.
  */
 HF_API int hf_status_exit_code(hf_status status);
 
@@ -118,18 +135,36 @@ HF_API const char *hf_version(void);
 typedef struct hf_manager hf_manager;
 typedef struct hf_lease hf_lease;
 
-/* Called with one line of text without a newline; from any thread. */
+/* Gets one line without a newline; from any thread; it must not call holdfast. */
 typedef void (*hf_log_fn)(void *arg, const char *line);
 
 typedef struct hf_open_options {
 	size_t size; /* sizeof(hf_open_options); set by the _INIT */
-	const char *module_dir; /* where store modules are; NULL: built-in */
-	const char *state_dir; /* observations of one-shot contenders; NULL:
-				 * $XDG_STATE_HOME/holdfast; "": keep none */
-	const char *runtime_dir; /* liveness files; NULL: the host's (docs) */
+	/*
+	 * Where store modules are looked for first; then, and with NULL, in "modules"
+	 * beside the program and where they were installed.
+	 */
+	const char *module_dir;
+	/*
+	 * What short-lived contenders saw is kept here for the next; made if missing.
+	 * NULL: $XDG_STATE_HOME/holdfast or ~/.local/state/holdfast; "": nothing is kept.
+	 */
+	const char *state_dir;
+	/*
+	 * Where this manager's liveness file is made: an absolute path to a folder of
+	 * this user that others cannot write, made if missing. NULL:
+	 * $HOLDFAST_RUNTIME_DIR, $XDG_RUNTIME_DIR/holdfast, /run/user/UID/holdfast,
+	 * /tmp/holdfast-UID, the first that can be had. The record has its path, so
+	 * contenders may use other folders; who cannot open it goes by pid and start
+	 * time, or by the ttl. None to be had: it is logged, and all do so.
+	 */
+	const char *runtime_dir;
 	hf_log_fn log; /* warnings, e.g. a store that went back; NULL */
-	void *log_arg;
-	/* Events that each lock's history keeps at least; 0: all; default 1000. */
+	void *log_arg; /* used as long as the manager, as `log` */
+	/*
+	 * Events that each lock's history keeps at least; 0: all; default 1000.
+	 * "?history=N" in the URL of a git: store counts instead.
+	 */
 	uint32_t history_limit;
 } hf_open_options;
 
@@ -139,23 +174,27 @@ typedef struct hf_open_options {
 	}
 
 /*
- * Open the store that `url` names (holdfast(7) lists them): "memory:",
- * "file:DIR", "git:PATH", ... with options as "?key=value&key=value".
+ * Open the store that `url` names (holdfast(7) lists them): "memory:", "file:DIR",
+ * "git:PATH", ... with options as "?key=value&key=value". %XX is the byte XX (not 00) in
+ * path and options: write %25 and %3F for '%' and '?', in options %26 for '&'. DIR is
+ * made if missing, not its parents; PATH must be in a repository. A relative path counts
+ * from the current directory now.
  *
- * Options may be NULL. On HF_OK *manager_out is a manager that the caller
- * closes with hf_close(). Each "memory:" is a space of its own;
- * "memory:NAME" is shared by the managers of one process that name it.
+ * Options may be NULL. On HF_OK *manager_out is to be closed with hf_close(). Each
+ * "memory:" is a space of its own; "memory:NAME" is shared by the managers of one process
+ * that name it.
  *
- * Errors: HF_INVALID (URL, unknown store or option, module missing),
- * HF_CANNOT_CREATE, HF_UNAVAILABLE, HF_SYSTEM, HF_NO_MEMORY.
+ * Errors: HF_INVALID (URL, unknown store or option, module missing), HF_CANNOT_CREATE,
+ * HF_UNAVAILABLE, HF_SYSTEM, HF_NO_MEMORY.
  */
 HF_API HF_MUST_CHECK hf_status hf_open(const char *url, const hf_open_options *options,
 	hf_manager **manager_out, hf_error *error);
 
 /*
- * Close a manager. Leases not yet released are abandoned, not released: their
- * handles may still be passed to hf_release(), which then only frees them;
- * in the store they end by ttl or with this process.
+ * Close a manager. Leases not yet released are abandoned, not released: in the store they
+ * end by ttl or with this process. on_lost is not called. Of their handles name, id, mode
+ * and token stay; hf_lease_remaining_ms() is 0, hf_extend() and hf_convert() return
+ * HF_LOST; hf_release() must still free them, and does no more (HF_OK).
  */
 HF_API void hf_close(hf_manager *manager);
 
@@ -172,7 +211,7 @@ enum {
 	HF_CAP_HISTORY = 1 << 2, /* keeps each lock's events */
 	HF_CAP_FORGET = 1 << 3, /* can drop locks long free */
 	HF_CAP_HOST_LOCAL = 1 << 4, /* all its users share this kernel */
-	HF_CAP_SESSION_BOUND = 1 << 5, /* a hold dies with a descriptor */
+	HF_CAP_SESSION_BOUND = 1 << 5, /* "session-bound": a hold dies with a descriptor */
 	HF_CAP_AMEND = 1 << 6, /* renews without growing history */
 	HF_CAP_NEIGHBOURS = 1 << 7 /* other programs read its locks */
 };
@@ -183,32 +222,47 @@ HF_API unsigned hf_store_capabilities(const hf_manager *manager);
 typedef enum hf_mode { HF_EXCLUSIVE = 0, HF_SHARED = 1 } hf_mode;
 
 typedef enum hf_strategy {
-	HF_QUEUE = 0, /* wait in line, by priority, then arrival; until wait_ms */
-	HF_RETRY, /* max_retries tries, exponential backoff, full jitter */
-	HF_FAIL_FAST, /* one try */
-	HF_STEAL_STALE, /* as HF_QUEUE, and take a lease that was not renewed
-			  * for stale_after_ms */
-	HF_FORCE_ACQUIRE /* take it from whoever has it */
+	/* Wait in line, by priority, then arrival; HF_TIMED_OUT after wait_ms. */
+	HF_QUEUE = 0,
+	/*
+	 * One try, and up to max_retries more after pauses of exponential backoff with
+	 * full jitter, which a change of the lock cuts short. HF_HELD after the last,
+	 * HF_TIMED_OUT if wait_ms passes before it.
+	 */
+	HF_RETRY,
+	HF_FAIL_FAST, /* one try: HF_HELD; wait_ms does not count */
+	HF_STEAL_STALE, /* as HF_QUEUE; takes leases stale for stale_after_ms */
+	HF_FORCE_ACQUIRE /* at once, from all in the way, and in a lock delay */
 } hf_strategy;
 
 /* Bits of hf_acquire_options.flags. */
 enum {
 	/*
-	 * The lease is not bound to this process: it outlives it, and ends
-	 * by release or ttl alone. The keeper does not renew it.
+	 * The lease is not bound to this process: it outlives it, and ends by release or
+	 * ttl alone. The keeper neither renews nor watches it: on_lost and hf_lease_fd()
+	 * tell only what hf_extend() or hf_convert() finds out. HF_INVALID on
+	 * session-bound stores.
 	 */
 	HF_DETACHED = 1 << 0,
-	/* The keeper does not renew it; hf_extend() does. */
-	HF_NO_RENEW = 1 << 1
+	/* Only hf_extend() renews it. The keeper tells when its time is over. */
+	HF_NO_RENEW = 1 << 1,
+	/*
+	 * It is kept until every process below this one has ended, as by `holdfast run`.
+	 * So one of them that waits for it waits for ever, and may be told so
+	 * (hf_waits_for_itself()). Not with HF_DETACHED.
+	 */
+	HF_FOR_TREE = 1 << 2
 };
 
 /*
- * Called once, from a thread of the manager (or inside hf_extend() and
- * hf_convert(), which find it out), when a lease is lost. It may query the
- * lease, not release it: that is for the thread that acquired it.
+ * Called once when a lease is lost: in the keeper, perhaps before hf_acquire() has
+ * returned, or inside hf_extend() and hf_convert() that find it out. It may call
+ * hf_lease_*() except hf_lease_detach(); not hf_release(), hf_extend() or hf_convert() of
+ * this lease, nor hf_close(). Nothing is renewed until it returns.
  */
 typedef void (*hf_lost_fn)(hf_lease *lease, void *arg);
 
+/* Begin with the _INIT: zeros mean other things (cancel_fd 0 is stdin). */
 typedef struct hf_acquire_options {
 	size_t size; /* sizeof(hf_acquire_options); set by the _INIT */
 	hf_mode mode;
@@ -221,11 +275,18 @@ typedef struct hf_acquire_options {
 	uint32_t limit;
 	uint32_t flags;
 	/*
-	 * 0: until released, or until the process is proven dead (host-local
-	 * stores only). Otherwise 100 to 31 536 000 000 (a year).
+	 * 100 to 31 536 000 000 (a year). 0: until released, or until the process is
+	 * proven dead. It is never renewed, so on_lost and hf_lease_fd() tell only what
+	 * hf_extend() or hf_convert() finds out. Where no death can be proven (not
+	 * HF_CAP_HOST_LOCAL) 0 is HF_INVALID without HF_DETACHED, and with it lasts until
+	 * somebody releases it. On session-bound stores it is always 0.
 	 */
 	int64_t ttl_ms;
-	int64_t wait_ms; /* -1: for ever; 0: one try; else up to this long */
+	/*
+	 * -1: for ever; 0: one try, HF_HELD; else up to this long. A store that cannot be
+	 * reached is tried again for as long, HF_FAIL_FAST excepted.
+	 */
+	int64_t wait_ms;
 	/*
 	 * How long the lock stays closed after this lease, if it ends in any
 	 * way but a release or by force. 0 to 86 400 000.
@@ -235,8 +296,11 @@ typedef struct hf_acquire_options {
 	int64_t backoff_min_ms; /* HF_RETRY: cap of the first pause; >= 1 */
 	int64_t backoff_max_ms; /* HF_RETRY: cap of any pause; >= min */
 	/*
-	 * HF_STEAL_STALE: how long without renewal makes a lease stale. It
-	 * must exceed the holder's renewal interval (ttl/3); at least 1.
+	 * HF_STEAL_STALE: how long since its last renewal (without a common clock: since
+	 * we first saw that one) makes a lease stale; at least 1; default 300 000. Nobody
+	 * checks it against the holders' ttl: below a third of that it robs the living;
+	 * from the ttl on there is nothing left to take. A lease with ttl 0 counts from
+	 * its grant.
 	 */
 	int64_t stale_after_ms;
 	int32_t priority; /* higher is served first; default 0 */
@@ -249,13 +313,22 @@ typedef struct hf_acquire_options {
 	 */
 	const char *fingerprint;
 	const char *info; /* a JSON object for people; NULL: none; <= 4096 */
-	const char *reenter; /* id of a held grant to join; NULL: none */
-	hf_lost_fn on_lost; /* NULL: none */
-	void *on_lost_arg;
 	/*
-	 * A descriptor that polls readable when waiting is to be given up:
-	 * hf_acquire() then returns HF_TIMED_OUT, leaving nothing behind. -1:
-	 * none.
+	 * The id of a held grant to join (of one that joined another, its group:
+	 * hf_holder.group), so that holds stand inside each other: the lock is free after
+	 * the last of them. It has the group's token, and is had at once, whatever limit
+	 * or lock delay there is. HF_LOST: it is not held any more. HF_INVALID: it is
+	 * shared and this would be exclusive, or a session-bound store. NULL or "": none;
+	 * then one who holds the lock already, the same thread too, is one more contender
+	 * and waits for itself.
+	 */
+	const char *reenter;
+	hf_lost_fn on_lost; /* NULL: none */
+	void *on_lost_arg; /* until the release, as on_lost */
+	/*
+	 * A descriptor that polls readable (or closed, or broken) when waiting is to be
+	 * given up: HF_TIMED_OUT then, leaving nothing behind. It is looked at only when
+	 * there is something to wait for, and never read. -1: none.
 	 */
 	int cancel_fd;
 } hf_acquire_options;
@@ -267,14 +340,16 @@ typedef struct hf_acquire_options {
 	}
 
 /*
- * Acquire lock `name` (1 to 200 bytes of UTF-8 without control characters).
- * Options may be NULL for the defaults of the _INIT. Blocks up to wait_ms,
- * plus the time one store operation may take.
+ * Acquire lock `name` (1 to 200 bytes of UTF-8 without control characters, that do not
+ * begin with "holdfast:fence:" or "holdfast:fence#"). Options may be NULL for the defaults
+ * of the _INIT. Blocks up to wait_ms; see Time above.
  *
- * HF_OK: *lease_out is a lease to end with hf_release(). Otherwise NULL:
- * HF_HELD, HF_TIMED_OUT, HF_DEADLOCK, HF_UNAVAILABLE, HF_CORRUPT, HF_INVALID,
- * HF_NO_MEMORY, HF_SYSTEM, HF_CANNOT_CREATE, and HF_UNKNOWN: the store may
- * yet show a grant with this process as its holder; it ends by its ttl.
+ * HF_OK: *lease_out is a lease to end with hf_release(). HF_HELD, HF_TIMED_OUT,
+ * HF_DEADLOCK: see hf_strategy and hf_status. HF_INVALID: also options that are out of
+ * range, do not go together, or that this store cannot serve; another limit than the
+ * holders'. HF_UNAVAILABLE: also, the store answers later than the ttl lasts. HF_LOST:
+ * see `reenter`. HF_UNKNOWN: the store may yet show a grant with this process as its
+ * holder; it ends by its ttl, or with the process.
  *
  * Rests on R1 (one of the contenders wins), R4 (unknown is found out).
  */
@@ -288,44 +363,57 @@ HF_API HF_MUST_CHECK hf_status hf_try_acquire(hf_manager *manager, const char *n
 /* ---- a lease ---------------------------------------------------------------- */
 
 /*
- * Release and free a lease. NULL is HF_OK.
+ * Release and free a lease. NULL is HF_OK. The handle is freed in every case.
  *
- * HF_OK: the lock is free of it. HF_LOST: it had ended before. HF_UNKNOWN,
- * HF_UNAVAILABLE: it could not be said or done; the lease ends by its ttl.
- * The handle is freed in every case.
+ * HF_OK: the lock is free of it; or it was not ours to release (in the child of a fork,
+ * or after hf_close()) and only the handle is gone. HF_LOST: it had ended before. Else:
+ * it ends by its ttl or with the process. A session-bound one ends when the last copy of
+ * its descriptor is closed: forked children have one until they exec or end.
  */
 HF_API hf_status hf_release(hf_lease *lease, hf_error *error);
 
 /*
- * Free the handle without releasing: the lease stays in the store until its
- * ttl, or until hf_release_by() names its id. For HF_DETACHED leases.
+ * Free the handle without releasing: the lease stays in the store until its ttl, or until
+ * hf_release_by() names its id. For HF_DETACHED leases; any other is no longer renewed
+ * and ends with this process too, a session-bound one at once.
  */
 HF_API void hf_lease_detach(hf_lease *lease);
 
 /*
- * Renew now, and let it last `ttl_ms` from now on (0: keep the ttl it has).
- * Errors: HF_LOST, HF_UNKNOWN, HF_UNAVAILABLE, HF_INVALID.
+ * Renew now, and let it last `ttl_ms` from now on: 0 keeps the ttl it has, else 100 to 31
+ * 536 000 000, also less than it had, or one for a lease that had 0. The keeper renews
+ * every third of the new one. Session-bound leases have none and get none.
+ *
+ * HF_LOST: also when its time was over, though the store might still have it. HF_UNKNOWN:
+ * of the old ttl and the new the shorter is counted on. Other errors: it is as it was.
  */
 HF_API HF_MUST_CHECK hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error);
 
 /*
- * Change the mode of a held lease. Downgrading always succeeds. Upgrading
- * succeeds when no other holds it; HF_HELD otherwise (the lease stays shared).
- * Errors besides: HF_LOST, HF_UNKNOWN, HF_UNAVAILABLE.
+ * Change the mode of a held lease, without waiting. Upgrading gives it a new token (that
+ * of an exclusive hold it stands beside, see `reenter`, if there is one); HF_HELD: others
+ * share it, and it stays shared. Downgrading keeps the token; others can be in its way
+ * only as exclusive holds of its own group: HF_INVALID. HF_INVALID too on session-bound
+ * stores. HF_LOST as hf_extend().
  */
 HF_API HF_MUST_CHECK hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error);
 
 /*
- * How long the lease is certainly still ours, in ms: 0 when lost, expired, or
- * in a forked child; INT64_MAX with ttl 0. Reads a clock, no store. This is
- * measured on CLOCK_BOOTTIME from before the last renewal was asked for.
+ * How long the lease is ours, in ms, as far as time tells (see the essay): 0 when known
+ * as lost, expired, in a forked child, or after hf_close(); INT64_MAX with ttl 0, until
+ * it is known as lost. Reads a clock, no store. It is the ttl less the margin, on
+ * CLOCK_BOOTTIME from before the last renewal was asked for.
  */
 HF_API int64_t hf_lease_remaining_ms(const hf_lease *lease);
 
 /* 1 while hf_lease_remaining_ms() > 0, else 0. */
 HF_API int hf_lease_valid(const hf_lease *lease);
 
-/* The fencing token: greater than every earlier one of this name (>= 1). */
+/*
+ * The fencing token, at least 1. Each grant gets one greater than every earlier one of
+ * this name, a shared grant too; one that joins another (`reenter`) has that one's. An
+ * upgrade changes it: ask again after hf_convert().
+ */
 HF_API uint64_t hf_lease_token(const hf_lease *lease);
 
 /* The grant's id, 32 hex digits; what hf_release_by() takes. */
@@ -334,146 +422,62 @@ HF_API const char *hf_lease_name(const hf_lease *lease);
 HF_API hf_mode hf_lease_mode(const hf_lease *lease);
 
 /*
- * A descriptor that polls readable once the lease is lost. It belongs to the
- * lease: do not read or close it. -1 if none could be made.
+ * A descriptor that polls readable once the lease is known as lost (see ttl_ms and
+ * HF_DETACHED for when nobody looks); hf_close() does not make it so. It belongs to the
+ * lease: do not read or close it. -1 if none could be made, in a forked child, and after
+ * hf_close().
  */
 HF_API int hf_lease_fd(hf_lease *lease);
 
 /*
- * The descriptor that keeps the grant alive on this host, or -1 (detached, or
- * no runtime folder): its lock proves this process alive to contenders; on a
- * session-bound store it is the session itself. A child that inherits it keeps
- * the grant alive as long as the child lives. Borrowed, close-on-exec; it
- * belongs to the manager or the lease.
+ * The descriptor that keeps the grant alive on this host. Borrowed, close-on-exec. -1:
+ * detached, no runtime folder, not a host-local store, a forked child, or after
+ * hf_close().
+ *
+ * It is one for all leases of the manager: its lock proves their process alive. While a
+ * child has it open none of them counts as dead, until hf_close() here. fork() closes it
+ * in the child; hand it on by dup() before the fork, or by posix_spawn() or vfork(), with
+ * close-on-exec cleared. On a session-bound store it is the lease's own and the hold
+ * itself, until every copy is closed; fork() leaves the child one.
  */
 HF_API int hf_lease_liveness_fd(const hf_lease *lease);
 
-/* ---- looking and tidying -------------------------------------------------- */
-
-/* One holder. Strings are "" when not known. Times: -1 when not known. */
-typedef struct hf_holder {
-	const char *id;
-	const char *owner;
-	const char *host;
-	const char *info; /* JSON, or "" */
-	const char *command;
-	int64_t pid; /* 0: not known */
-	hf_mode mode;
-	uint32_t limit;
-	uint64_t token;
-	int64_t ttl_ms;
-	int64_t acquired_wall_ms; /* wall time at the holder: for people */
-	int64_t remaining_ms; /* until it may expire; -1: not known */
-	int64_t renewals;
-	int32_t priority;
-	int foreign; /* put there by another program (R5) */
-	int bound; /* bound to its process */
-	int dead; /* its process is proven dead */
-} hf_holder;
-
-/* One lock as it stands. Owned by whoever hands it out. */
-typedef struct hf_lock_info {
-	const char *name;
-	uint64_t token; /* the last one granted; 0: none yet */
-	uint64_t generation; /* changes of the record so far */
-	int64_t closed_ms; /* lock delay still to run; 0: none */
-	size_t holder_count;
-	const hf_holder *holders;
-	size_t waiter_count;
-	const hf_holder *waiters;
-	/*
-	 * HF_OK, or HF_CORRUPT: the record cannot be read and nothing above
-	 * but the name is meaningful; `problem` says why.
-	 */
-	hf_status state;
-	const char *problem;
-} hf_lock_info;
+/* ---- from outside ------------------------------------------------------------ */
 
 /*
- * Read one lock. A name never used is free, not an error.
- * On HF_OK *info_out is to be freed with hf_lock_info_free().
- * Errors: HF_INVALID, HF_UNAVAILABLE, HF_SYSTEM, HF_NO_MEMORY.
+ * How to name grants that are not in a handle. Exactly one is not NULL, and not empty.
+ * This guards against mistakes, it is no access control: whoever can write the store can
+ * read ids and owners, and force.
  */
-HF_API HF_MUST_CHECK hf_status hf_lock_status(
-	hf_manager *manager, const char *name, hf_lock_info **info_out, hf_error *error);
-HF_API void hf_lock_info_free(hf_lock_info *info);
-
-/* Return non-zero to stop. `info` is valid during the call only. */
-typedef int (*hf_list_fn)(void *arg, const hf_lock_info *info);
-
-/*
- * Call `fn` for every lock the store knows, free ones too, in no order.
- * Errors as hf_lock_status().
- */
-HF_API HF_MUST_CHECK hf_status hf_list(
-	hf_manager *manager, hf_list_fn fn, void *arg, hf_error *error);
-
-/*
- * Wait until `name` differs from generation `seen`, up to wait_ms (-1: for
- * ever). HF_OK: it may have changed (early wake-ups are allowed, R7).
- * HF_TIMED_OUT otherwise. Errors as hf_lock_status().
- */
-HF_API HF_MUST_CHECK hf_status hf_watch(
-	hf_manager *manager, const char *name, uint64_t seen, int64_t wait_ms, hf_error *error);
-
-/* One event of a lock's history. Borrowed during the callback. */
-typedef struct hf_event {
-	uint64_t generation; /* the change that it is */
-	int64_t wall_ms; /* wall time where it was done: for people */
-	const char *kind; /* "acquire", "release", "expire", ... docs */
-	const char *id; /* the grant it is about */
-	const char *owner;
-	const char *host;
-	int64_t pid;
-	uint64_t token;
-	hf_mode mode;
-	/*
-	 * Grants that this change ended besides, comma-separated as
-	 * "why:id" with why of expired, dead, stale, forced.
-	 */
-	const char *ended;
-} hf_event;
-
-typedef int (*hf_history_fn)(void *arg, const hf_event *event);
-
-/*
- * Call `fn` for the newest `limit` events (0: all kept), newest first.
- * Errors: HF_INVALID (also: the store keeps no history), HF_UNAVAILABLE,
- * HF_CORRUPT, HF_SYSTEM, HF_NO_MEMORY.
- */
-HF_API HF_MUST_CHECK hf_status hf_history(hf_manager *manager, const char *name, size_t limit,
-	hf_history_fn fn, void *arg, hf_error *error);
-
-/* Keep only the newest `keep` events (>= 1) of `name`. */
-HF_API HF_MUST_CHECK hf_status hf_history_prune(
-	hf_manager *manager, const char *name, size_t keep, hf_error *error);
-
-/* How to name a grant that is not in a handle. Exactly one is not NULL. */
 typedef struct hf_who {
-	const char *id;
-	const char *fingerprint;
-	const char *owner;
+	const char *id; /* this grant */
+	const char *fingerprint; /* every grant given this one */
+	const char *owner; /* every grant of this owner; as default user@host */
 } hf_who;
 
 /*
- * Release the grants of `name` that `who` names, from anywhere.
- * HF_NOT_OWNER: none of them is its ("lock is owned by X, not Y").
+ * Release all grants of `name` that `who` names, from anywhere. HF_NOT_OWNER: it names
+ * none ("lock is owned by X, not Y"). HF_LOST: what it names is over by time. On a
+ * session-bound store the holder keeps the lock, and only the record of it goes.
  */
 HF_API HF_MUST_CHECK hf_status hf_release_by(
 	hf_manager *manager, const char *name, const hf_who *who, hf_error *error);
 
 /*
- * Renew the grants of `name` that `who` names, to last ttl_ms from now
- * (0: their own ttl). *token_out (may be NULL) gets the grant's token.
+ * Renew all grants of `name` that `who` names, to last ttl_ms from now (as hf_extend();
+ * 0: their own ttl). For HF_DETACHED leases: a process that holds one does not learn of
+ * another ttl, so a shorter one can end its lease before it knows. *token_out (may be
+ * NULL) gets the token of the first. Errors as hf_release_by().
  */
 HF_API HF_MUST_CHECK hf_status hf_extend_by(hf_manager *manager, const char *name,
 	const hf_who *who, int64_t ttl_ms, uint64_t *token_out, hf_error *error);
 
 /*
- * End every grant of `name`, whoever holds it. The event in the history names
- * `by` (NULL: user@host) and who was robbed. *ended_out (may be NULL) gets how
- * many. This suspends exclusivity: only tokens protect then. Also replaces a
- * damaged record if `even_corrupt`.
+ * End every grant of `name`, whoever holds it, and a lock delay. The event in the history
+ * names `by` (NULL: user@host; <= 200 bytes) and who was robbed. *ended_out (may be NULL)
+ * gets how many, 0 if it was free. This suspends exclusivity: only tokens protect then.
+ * Also replaces a damaged record if `even_corrupt` (else HF_CORRUPT). Session-bound
+ * stores: as hf_release_by().
  */
 HF_API HF_MUST_CHECK hf_status hf_force_release(hf_manager *manager, const char *name,
 	const char *by, int even_corrupt, size_t *ended_out, hf_error *error);
@@ -487,9 +491,10 @@ typedef struct hf_cleanup_report {
 } hf_cleanup_report;
 
 /*
- * End what is expired or proven dead, remove left-overs of killed processes,
- * and forget locks free for at least forget_after_ms (-1: forget none).
- * *report_out may be NULL.
+ * End what is expired or proven dead, remove left-overs of killed processes, and forget
+ * locks free for at least forget_after_ms by the wall clock (-1: forget none; also
+ * without HF_CAP_FORGET). *report_out may be NULL. Damaged records are counted; any other
+ * error ends it.
  */
 HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_after_ms,
 	hf_cleanup_report *report_out, hf_error *error);
@@ -497,4 +502,10 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 #ifdef __cplusplus
 }
 #endif
+
+/* The rest, each with its own subject. */
+#include <holdfast/fence.h>
+#include <holdfast/look.h>
+#include <holdfast/many.h>
+
 #endif

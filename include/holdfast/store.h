@@ -31,12 +31,21 @@
  * R8 No residue: no process, descriptor or temporary file stays behind; what a
  *    killed writer left is recognised as ours and cleared by the next.
  * R9 Damage is an answer: HF_CORRUPT, never "absent".
- * R10 Each swap carries its event into the key's history, atomically with the
- *    state or recoverable from it.
+ * R10 Each swap that has an event (amendments have none) carries it into the
+ *    key's history, atomically with the state or recoverable from it.
  *
- * Threads: every operation may be called by several threads at once on one
- * store object. Operations block; each must return within about `patience_ms`
- * of the environment even if another process is stopped in the middle of one.
+ * Threads: every operation but open and close may be called by several threads
+ * at once on one store object. Operations block; each except watch must return
+ * within about `patience_ms` of the environment even if another process is
+ * stopped in the middle of one. `close` is called once, when no other runs.
+ * After a fork the parent's store is not used in the child, nor closed.
+ *
+ * Memory: what is passed in (url, env, names, events, etags) is valid during the
+ * call only; env's log and log_arg until close returns. `error` may be NULL
+ * everywhere; on every status but HF_OK fill it (kind, op, native, text;
+ * store ""). log may be called with locks held. Callbacks (list,
+ * history) may call read, history and watch of the same store: hold no lock
+ * meanwhile. When they stop it, that is HF_OK.
  */
 #ifndef HOLDFAST_STORE_H
 #define HOLDFAST_STORE_H
@@ -79,24 +88,30 @@ typedef struct hf_public_view {
 } hf_public_view;
 
 /*
- * The state of one key. Given empty (HF_SNAPSHOT_INIT) to read and swap; the
- * store fills it; hf_snapshot_clear() frees what it holds. `data` is malloc'd
- * and belongs to the snapshot.
+ * The state of one key. The caller zeroes it before read and swap, the store
+ * fills it on HF_OK and HF_CHANGED, and the caller frees data and foreign with
+ * free(). On any other status leave data and foreign NULL; nothing in it counts
+ * then, nor has a key that is HF_CORRUPT an etag.
  */
 typedef struct hf_snapshot {
-	char *data; /* NULL with len 0: absent */
+	char *data; /* malloc'd; NULL with len 0: absent */
 	size_t len;
-	hf_etag etag; /* always set */
+	hf_etag etag; /* len > 0 */
 	/*
-	 * For an absent key: no counter of it was ever above this. What is
-	 * written over an absent key starts above it (forgetting, R2).
+	 * Of an absent key: no generation or token of it was ever above this;
+	 * the greatest that forget was given, 0 if never. What is written over
+	 * it starts above (R2); the caller sees to that. Of a present key it
+	 * is not looked at.
 	 */
 	uint64_t floor;
-	/* HF_CAP_CLOCK: the store's time when it answered; its own epoch. */
+	/*
+	 * HF_CAP_CLOCK: the store's time in ms when it answered; its own epoch.
+	 * With HF_CAP_HOST_LOCAL: CLOCK_BOOTTIME.
+	 */
 	int64_t now_ms;
 	/*
-	 * Set by the caller of the store, not by the store: its own clock just
-	 * before it asked and just after it was told.
+	 * Set by the caller of the store, not by the store: CLOCK_BOOTTIME in
+	 * ms just before it asked and just after it was told.
 	 */
 	int64_t asked_ms;
 	int64_t told_ms;
@@ -155,64 +170,69 @@ typedef struct hf_store_ops {
 	unsigned abi; /* HF_STORE_ABI */
 	const char *scheme; /* "file" */
 	const char *summary; /* one line for `holdfast stores` */
-	/* Options understood, as "key=values - meaning" lines; NULL-ended. */
+	/* Options, as "key=values - meaning" lines; NULL-ended, or NULL. */
 	const char *const *options;
 
-	/* ---- must ---- */
+	/* ---- must (never NULL) ---- */
 
 	/*
-	 * Open. Unknown options have been refused already. Creates what is
-	 * missing where that is harmless (a folder), says HF_CANNOT_CREATE
-	 * where it cannot.
+	 * Open. Unknown options have been refused already; their values have
+	 * not been looked at. Creates what is missing where that is harmless
+	 * (a folder), says HF_CANNOT_CREATE where it cannot. *store_out is
+	 * used only on HF_OK.
 	 */
 	hf_status (*open)(const hf_url *url, const hf_store_env *env, hf_store **store_out,
 		hf_error *error);
 	void (*close)(hf_store *store);
-	/* HF_CAP_* of this open store. */
+	/* HF_CAP_* of this open store; the same until it is closed. */
 	unsigned (*capabilities)(const hf_store *store);
 	/* As hf_store_identity(). Borrowed from the store. */
 	const char *(*identity)(const hf_store *store);
 
-	/* HF_OK (absent is OK), HF_CORRUPT, HF_UNAVAILABLE, HF_SYSTEM. */
+	/* HF_OK (absent is OK), HF_CORRUPT, HF_UNAVAILABLE, HF_SYSTEM, HF_NO_MEMORY. */
 	hf_status (*read)(
 		hf_store *store, const char *name, hf_snapshot *snapshot, hf_error *error);
 
 	/*
-	 * Replace the state marked `expected`. HF_OK: done, and snapshot_out
-	 * has the new etag (its data may be NULL: the caller knows it).
-	 * HF_CHANGED: not done, snapshot_out is the present state. HF_UNKNOWN:
-	 * it may land, now or later, but only over `expected`. Others: it has
-	 * not landed and never will.
+	 * Replace the state marked `expected`, an absent one too. HF_OK: done,
+	 * and snapshot_out has the new etag and now_ms (its data may be NULL:
+	 * the caller knows it). HF_CHANGED: not done, snapshot_out is the
+	 * present state. HF_UNKNOWN: it may land, now or later, but only over
+	 * `expected`. Others: it has not landed and never will; HF_CORRUPT if
+	 * the present state is.
 	 *
-	 * expected may be NULL only to replace a state that read says is
-	 * HF_CORRUPT; the floor of the new state is the caller's business.
+	 * expected NULL replaces a state that is HF_CORRUPT when it comes to
+	 * it, and is HF_CHANGED over any other. The new etag is one that the
+	 * key never had (R2); generation and token of the record are the
+	 * caller's business.
 	 */
 	hf_status (*swap)(hf_store *store, const char *name, const hf_etag *expected,
 		const hf_change *change, hf_snapshot *snapshot_out, hf_error *error);
 
-	/* Every name with a state, once each. */
+	/* Every name with a state, also a damaged one, once each. */
 	hf_status (*list)(hf_store *store, hf_store_name_fn fn, void *arg, hf_error *error);
 
-	/* ---- may (NULL: not offered) ---- */
+	/* ---- may (NULL: not offered, and so its HF_CAP_* is not set) ---- */
 
 	/*
 	 * Return when the state of `name` may differ from `seen`, when
-	 * `cancel_fd` (-1: none) is readable, or after timeout_ms (>= 0).
-	 * Always HF_OK unless it failed. Without it the caller polls.
+	 * `cancel_fd` (-1: none) is readable, or after timeout_ms (0 to an
+	 * hour). Always HF_OK unless it failed. Without it the caller sleeps
+	 * for its poll interval.
 	 */
 	hf_status (*watch)(hf_store *store, const char *name, const hf_etag *seen,
 		int64_t timeout_ms, int cancel_fd, hf_error *error);
 
-	/* Event lines, newest first, at most `limit` (0: all). */
+	/* Event lines, newest first, at most `limit` (0: all); none if absent. */
 	hf_status (*history)(hf_store *store, const char *name, size_t limit,
 		hf_store_line_fn fn, void *arg, hf_error *error);
 	/* Keep the newest `keep` events (at least; >= 1). */
 	hf_status (*prune)(hf_store *store, const char *name, size_t keep, hf_error *error);
 
 	/*
-	 * Drop the state marked `expected` and its history; from then on the
-	 * floor of every absent key is at least `floor`. HF_CHANGED if it is
-	 * not that state.
+	 * Drop the state marked `expected` (a present one) and its history;
+	 * from then on the floor of every absent key is at least `floor`.
+	 * HF_CHANGED if it is not that state.
 	 */
 	hf_status (*forget)(hf_store *store, const char *name, const hf_etag *expected,
 		uint64_t floor, hf_error *error);
@@ -221,8 +241,9 @@ typedef struct hf_store_ops {
 	hf_status (*sweep)(hf_store *store, size_t *removed, hf_error *error);
 
 	/*
-	 * HF_CAP_SESSION_BOUND: take the medium's own lock on `name` for as
-	 * long as *fd_out (or a copy that a child inherited) is open. Never
+	 * HF_CAP_SESSION_BOUND (a must there): take the medium's own lock on
+	 * `name` for as long as *fd_out (close-on-exec; the caller closes it)
+	 * or a copy that a child inherited is open, also beyond close. Never
 	 * waits: HF_HELD if a neighbour or another of us has it. Whoever has
 	 * it has proof that conflicting grants in the record are dead.
 	 */
@@ -231,8 +252,12 @@ typedef struct hf_store_ops {
 } hf_store_ops;
 
 /*
- * A module is a shared object holdfast-store-SCHEME.so that exports this. It
- * links what it needs of src/base statically and gets everything else here.
+ * A module is a shared object holdfast-store-SCHEME.so that exports this with
+ * default visibility (HF_API) and nothing else. It links what it needs of
+ * src/base statically and gets everything else here: it is loaded with
+ * RTLD_NOW | RTLD_LOCAL and needs no symbol of its loader. The table is static,
+ * with the scheme of the file's name; a module that was accepted is never
+ * unloaded.
  */
 #define HF_STORE_MODULE_SYMBOL "hf_store_module"
 typedef const hf_store_ops *(*hf_store_module_fn)(void);

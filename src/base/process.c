@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
@@ -65,14 +66,8 @@ static size_t slurp(const char *path, char *out, size_t cap)
 	return (size_t)n;
 }
 
-struct proc_stat {
-	char state;
-	long threads;
-	uint64_t start;
-};
-
-/* /proc/PID/stat; the command's name may hold blanks and parentheses. */
-static bool read_stat(int64_t pid, struct proc_stat *out)
+/* The command's name may hold blanks and parentheses. */
+bool hf_proc_stat_read(int64_t pid, hf_proc_stat *out)
 {
 	char path[48];
 	char text[1024];
@@ -84,12 +79,13 @@ static bool read_stat(int64_t pid, struct proc_stat *out)
 	p = strrchr(text, ')');
 	if (!p)
 		return false;
-	/* state(3) ... num_threads(20) itrealvalue starttime(22) */
+	/* state(3) ppid(4) ... num_threads(20) itrealvalue starttime(22) */
 	return sscanf(p + 1,
-		       " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
+		       " %c %" SCNd64
+		       " %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d "
 		       "%ld "
 		       "%*d %lu",
-		       &out->state, &out->threads, &out->start) == 3;
+		       &out->state, &out->parent, &out->threads, &out->start) == 4;
 }
 
 static uint64_t namespace_of(const char *path)
@@ -175,7 +171,7 @@ static void fill_domain(void)
 
 static void fill_self(void)
 {
-	struct proc_stat st = {.start = 0};
+	hf_proc_stat st = {.start = 0};
 	hf_process *p = &self.process;
 	size_t n;
 
@@ -194,7 +190,7 @@ static void fill_self(void)
 	p->uid = getuid();
 	p->pidns = namespace_of("/proc/self/ns/pid");
 	p->timens = namespace_of("/proc/self/ns/time");
-	read_stat(p->pid, &st);
+	hf_proc_stat_read(p->pid, &st);
 	p->start = st.start;
 	p->live = "";
 	p->command = self.command;
@@ -368,7 +364,7 @@ static enum liveness_state probe_liveness(const char *path)
 bool hf_process_proven_dead(const hf_process *process)
 {
 	const hf_process *me = hf_self();
-	struct proc_stat st;
+	hf_proc_stat st;
 
 	if (!process->boot[0] || !me->boot[0])
 		return false;
@@ -387,7 +383,7 @@ bool hf_process_proven_dead(const hf_process *process)
 	if (process->pid <= 0 || process->pid > INT32_MAX || !process->start ||
 		!process->pidns || process->pidns != me->pidns)
 		return false;
-	if (!read_stat(process->pid, &st))
+	if (!hf_proc_stat_read(process->pid, &st))
 		return kill((pid_t)process->pid, 0) && errno == ESRCH;
 	/* /proc tells start times by the reader's clock. */
 	if (process->timens == me->timens && st.start != process->start)

@@ -56,6 +56,22 @@ unsigned hf_fork_generation(void);
 bool hf_process_proven_dead(const hf_process *process);
 
 /*
+ * True: this process descends from that one, which is alive. False: it does
+ * not, it is that process itself, or it cannot be seen in /proc. `process` may
+ * hold anything: it comes from a record.
+ */
+bool hf_process_is_ancestor(const hf_process *process);
+
+/* What /proc tells of a process. False: nothing, or it is gone. */
+typedef struct hf_proc_stat {
+	char state;
+	int64_t parent; /* 0: none that can be seen */
+	long threads;
+	uint64_t start; /* clock ticks since boot */
+} hf_proc_stat;
+bool hf_proc_stat_read(int64_t pid, hf_proc_stat *out);
+
+/*
  * The runtime folder: $HOLDFAST_RUNTIME_DIR, $XDG_RUNTIME_DIR/holdfast,
  * /run/user/UID/holdfast, /tmp/holdfast-UID; the first that can be had as a
  * folder of ours, mode 0700, no link. `wanted` (NULL or a path) comes first.

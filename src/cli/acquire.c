@@ -71,6 +71,29 @@ static int print_or_release(
 	return hf_status_exit_code(HF_SYSTEM);
 }
 
+/* Before it is waited for: would that ever end? */
+static hf_status acquire(
+	const cli_options *options, hf_manager *manager, hf_lease **lease_out, hf_error *error)
+{
+	const hf_acquire_options *o = &options->acquire;
+	const char *name = options->names[0];
+	hf_acquire_options once = *o;
+	hf_status st;
+
+	if (cli_may_wait(o)) {
+		once.wait_ms = 0;
+		st = hf_acquire(manager, name, &once, lease_out, error);
+		if (st == HF_HELD)
+			st = cli_check_wait(manager, name, o,
+				"only 'run' can join what is held outside", error);
+		else if (st != HF_UNAVAILABLE)
+			return st;
+		if (st == HF_DEADLOCK)
+			return st;
+	}
+	return hf_acquire(manager, name, o, lease_out, error);
+}
+
 int cli_acquire(int argc, char **argv)
 {
 	cli_options options;
@@ -91,7 +114,7 @@ int cli_acquire(int argc, char **argv)
 		/* A closed pipe must be an answer to write(), not our end. */
 		signal(SIGPIPE, SIG_IGN);
 		options.acquire.flags |= HF_DETACHED;
-		st = hf_acquire(manager, options.names[0], &options.acquire, &lease, &error);
+		st = acquire(&options, manager, &lease, &error);
 		code = st ? cli_fail(&options, st, &error)
 			  : print_or_release(&options, manager, lease);
 	}

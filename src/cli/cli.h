@@ -28,13 +28,14 @@ typedef enum cli_source {
 	CLI_FROM_DEFAULT = 0,
 	CLI_FROM_GIT_CONFIG,
 	CLI_FROM_ENVIRONMENT,
-	CLI_FROM_FLAG
+	CLI_FROM_FLAG,
+	CLI_FROM_NAME /* of a lock: NAME@URL */
 } cli_source;
 
 /* Options common to the subcommands, from git config, HOLDFAST_*, flags. */
 typedef struct cli_options {
 	const char *command_name; /* the subcommand: "run" */
-	char *store; /* URL; never NULL after cli_options_read() */
+	const char *store; /* URL; never NULL after cli_options_read() */
 	cli_source store_source;
 	hf_acquire_options acquire; /* strings live as long as the options */
 	cli_source ttl_source;
@@ -51,10 +52,15 @@ typedef struct cli_options {
 	int64_t keep; /* log --prune N; -1: not given */
 	size_t log_limit; /* log -N; 0: all */
 	bool even_corrupt;
+	uint64_t token; /* fence --token; 0: none */
+	cli_source token_source;
+	bool show; /* fence: only look */
 	/* run: what becomes of background processes the command leaves */
 	bool orphans_keep_lock; /* default: true; -o/--close: false */
 	bool kill_rest;
 	int64_t kill_after_ms; /* between SIGTERM and SIGKILL when lost */
+	bool no_inherit; /* run: do not join what an outer run holds */
+	bool literal; /* run: no name is NAME@URL */
 	/* What is left of argv: NAME... and, after "--", the command. */
 	int name_count;
 	char **names;
@@ -76,7 +82,8 @@ enum {
 	CLI_TAKES_WAIT = 1 << 9, /* wait: -w -n -E */
 	CLI_TAKES_LIST = 1 << 10,
 	CLI_TAKES_QUERY = 1 << 11, /* status: -E */
-	CLI_TAKES_NO_STORE = 1 << 12 /* stores, version: nothing is opened */
+	CLI_TAKES_NO_STORE = 1 << 12, /* stores, version: nothing is opened */
+	CLI_TAKES_FENCE = 1 << 13 /* --token; the command may be left out */
 };
 
 /*
@@ -90,6 +97,9 @@ void cli_options_free(cli_options *options);
 
 /* Open the store; on failure prints why and sets *exit_out. */
 hf_manager *cli_open(const cli_options *options, int *exit_out);
+/* The same for another store than that of the options. */
+hf_manager *cli_open_url(
+	const cli_options *options, const char *url, cli_source source, int *exit_out);
 
 /*
  * Print "holdfast: TEXT" and return the exit code for `status`. HF_HELD and
@@ -97,6 +107,18 @@ hf_manager *cli_open(const cli_options *options, int *exit_out);
  * that of -E.
  */
 int cli_fail(const cli_options *options, hf_status status, const hf_error *error);
+
+/*
+ * HF_DEADLOCK if to wait for the lock is to wait for a process that waits for
+ * this one (hf_waits_for_itself()), else HF_OK; `advice` says what to do.
+ */
+hf_status cli_deadlock(const hf_lock_info *info, hf_mode mode, uint32_t limit,
+	const char *advice, hf_error *error);
+/* The same of a lock that was found to be held, for these options. */
+hf_status cli_check_wait(hf_manager *manager, const char *name, const hf_acquire_options *o,
+	const char *advice, hf_error *error);
+/* Do these options wait at all for one who holds it? */
+bool cli_may_wait(const hf_acquire_options *o);
 
 /* How the command was called, for messages: "holdfast" or "git hold". */
 const char *cli_program(void);
@@ -131,6 +153,7 @@ int cli_status(int argc, char **argv);
 int cli_list(int argc, char **argv);
 int cli_log(int argc, char **argv);
 int cli_cleanup(int argc, char **argv);
+int cli_fence(int argc, char **argv);
 int cli_force_release(int argc, char **argv);
 int cli_wait(int argc, char **argv);
 int cli_stores(int argc, char **argv);

@@ -1,14 +1,18 @@
 #include "cli.h"
 
 static const cli_command table[] = {
-	{"run", cli_run, "NAME -- COMMAND...", "run a command under a lock",
+	{"run", cli_run, "NAME... -- COMMAND...", "run a command under a lock, or several",
 		"Take the lock, run the command, give the lock back. The lease is renewed "
 		"while\n"
 		"the command runs; if it is lost, the command and all that it started is "
 		"ended,\n"
 		"and the exit code is 80. Otherwise it is the command's own:\n"
 		"\n"
-		"    holdfast run deploy -- ./deploy.sh"},
+		"    holdfast run deploy -- ./deploy.sh\n"
+		"\n"
+		"Several names are all had, or none; NAME@URL is a lock of another store. In "
+		"the\n"
+		"command, 'run' of a lock that it runs under joins it and does not wait."},
 	{"acquire", cli_acquire, "NAME", "take a lock that outlives this command",
 		"Take the lock and leave it taken: a lease bound to no process, which nobody\n"
 		"renews. It ends by 'release', or by its ttl (default 5m). Prints its fencing\n"
@@ -42,6 +46,16 @@ static const cli_command table[] = {
 	{"cleanup", cli_cleanup, "", "end what is over, remove what was left",
 		"End leases that are expired or whose process is dead, remove what killed\n"
 		"processes left behind, and forget locks that nobody has used for long."},
+	{"fence", cli_fence, "RESOURCE [-- COMMAND...]", "refuse who comes with an old token",
+		"Show the resource the fencing token of a lease. It remembers the greatest it\n"
+		"saw, in the store, and refuses a smaller one with exit code 82: who comes "
+		"with\n"
+		"that has lost the lock meanwhile. The command is run only if the token is\n"
+		"admitted:\n"
+		"\n"
+		"    holdfast run deploy -- holdfast fence db -- ./migrate.sh\n"
+		"\n"
+		"With --show, only print the greatest token seen (0: none yet)."},
 	{"force-release", cli_force_release, "NAME", "take a lock away from its holders",
 		"End every lease of the lock, whoever holds it. The holders may still be at\n"
 		"work: only what checks fencing tokens is safe then. The history says who did\n"

@@ -174,19 +174,18 @@ static bool set_default_store(
 	return reader->out->store;
 }
 
-bool cli_store_anchor(cli_options *options)
+const char *cli_store_anchor(cli_options *options, const char *store)
 {
 	static const char *const schemes[] = {"file:", "git:", "sqlite:"};
 	hf_buf url = HF_BUF_INIT;
 	char here[PATH_MAX];
 	size_t i;
-	char *anchored;
 
 	for (i = 0; i < HF_ARRAY_LEN(schemes); i++) {
 		size_t n = strlen(schemes[i]);
-		const char *path = options->store + n;
+		const char *path = store + n;
 
-		if (strncmp(options->store, schemes[i], n) != 0 || !*path || *path == '/' ||
+		if (strncmp(store, schemes[i], n) != 0 || !*path || *path == '/' ||
 			*path == '?' || !getcwd(here, sizeof(here)))
 			continue;
 		hf_buf_adds(&url, schemes[i]);
@@ -194,12 +193,11 @@ bool cli_store_anchor(cli_options *options)
 		hf_buf_addf(&url, "/%s", path);
 		if (url.failed)
 			cli_say("out of memory");
-		anchored = url.failed ? NULL : cli_keep(options, url.data);
+		store = url.failed ? NULL : cli_keep(options, url.data);
 		hf_buf_free(&url);
-		options->store = anchored;
-		return anchored;
+		break;
 	}
-	return true;
+	return store;
 }
 
 /* Whether git's configuration could tell the subcommand more than the store. */

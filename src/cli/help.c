@@ -28,7 +28,7 @@ static const struct {
 		" 73  the store's folder or file cannot be made\n"
 		" 77  the lock is another's\n"
 		" 80  the lease was lost while the command ran\n"
-		" 81  deadlock: this one was chosen to give way\n"
+		" 81  deadlock: what is waited for waits for this one\n"
 		" 82  a greater token has been seen\n"
 		"`run` otherwise has the exit code of its command.\n"},
 };

@@ -62,6 +62,6 @@ json_t *cli_json_wall(int64_t wall_ms)
 {
 	char text[40];
 
-	cli_format_wall(wall_ms, true, text);
+	cli_format_wall(wall_ms, text);
 	return text[0] == '-' ? json_null() : json_string(text);
 }

@@ -27,7 +27,7 @@ static void add_row(cli_table *table, const hf_event *e)
 {
 	char time[40];
 
-	cli_format_wall(e->wall_ms, !cli_is_terminal(), time);
+	cli_format_wall(e->wall_ms, time);
 	cli_table_add(table, CLI_FAINT, time);
 	cli_table_add(table, CLI_PLAIN, e->kind);
 	if (e->token)

@@ -11,11 +11,18 @@ static void warn(void *arg, const char *line)
 
 hf_manager *cli_open(const cli_options *options, int *exit_out)
 {
+	return cli_open_url(options, options->store, options->store_source, exit_out);
+}
+
+hf_manager *cli_open_url(
+	const cli_options *options, const char *url, cli_source source, int *exit_out)
+{
 	static const char *const sources[] = {
 		[CLI_FROM_DEFAULT] = "the default",
 		[CLI_FROM_GIT_CONFIG] = "from git config",
 		[CLI_FROM_ENVIRONMENT] = "from HOLDFAST_STORE",
 		[CLI_FROM_FLAG] = "from -S",
+		[CLI_FROM_NAME] = "from NAME@URL",
 	};
 	hf_open_options open = HF_OPEN_OPTIONS_INIT;
 	hf_manager *manager;
@@ -24,14 +31,13 @@ hf_manager *cli_open(const cli_options *options, int *exit_out)
 
 	open.log = warn;
 	open.history_limit = options->history_limit;
-	st = hf_open(options->store, &open, &manager, &error);
+	st = hf_open(url, &open, &manager, &error);
 	if (st) {
 		*exit_out = cli_fail(options, st, &error);
 		return NULL;
 	}
 	if (options->verbose)
-		cli_say("store %s (%s)", hf_store_identity(manager),
-			sources[options->store_source]);
+		cli_say("store %s (%s)", hf_store_identity(manager), sources[source]);
 	return manager;
 }
 

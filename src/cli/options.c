@@ -197,35 +197,44 @@ static bool scan_argv(struct scan *scan, int min_names)
 	return true;
 }
 
+static void say_too_many(const struct scan *scan, int names)
+{
+	const char *extra = scan->names[names];
+
+	if ((scan->takes & CLI_TAKES_COMMAND) && !scan->rest)
+		cli_usage(scan->command,
+			"'%s' stands after the name: put '--' before the command", extra);
+	else
+		cli_usage(scan->command, "'%s' is one argument too many", extra);
+}
+
 static bool check_names(const struct scan *scan, int min_names, int max_names)
 {
 	hf_error error;
 	int i;
 
 	if (scan->name_count < min_names) {
-		cli_usage(scan->command, "which lock? Give its name");
+		cli_usage(scan->command, "which %s? Give its name",
+			scan->takes & CLI_TAKES_FENCE ? "resource" : "lock");
 		return false;
 	}
 	if (scan->name_count > max_names) {
-		const char *extra = scan->names[max_names];
-
-		if (scan->takes & CLI_TAKES_COMMAND)
-			cli_usage(scan->command,
-				"'%s' stands after the lock's name: put '--' before the "
-				"command",
-				extra);
-		else
-			cli_usage(scan->command, "'%s' is one argument too many", extra);
+		say_too_many(scan, max_names);
 		return false;
 	}
-	for (i = 0; i < scan->name_count; i++) {
+	/* Those of run may have a URL with them: it looks itself. */
+	for (i = 0; i < scan->name_count && !(scan->takes & CLI_TAKES_RUN); i++) {
 		if (hf_check_name(scan->names[i], &error)) {
 			cli_usage(scan->command, "%s", error.text);
 			return false;
 		}
 	}
-	if ((scan->takes & CLI_TAKES_COMMAND) && (!scan->rest || !scan->rest[0])) {
-		cli_usage(scan->command, "run what? Give '--' and the command after the name");
+	if (scan->rest ? !scan->rest[0] : scan->takes & CLI_TAKES_RUN) {
+		if (scan->name_count > 1 && !scan->rest)
+			say_too_many(scan, 1);
+		else
+			cli_usage(scan->command,
+				"run what? Give '--' and the command after the name");
 		return false;
 	}
 	return true;
@@ -272,7 +281,7 @@ static bool apply(const struct scan *scan, cli_options *out, int *exit_out)
 		if (!scan->flags[i].setting->set(&reader, scan->flags[i].value))
 			return false;
 	}
-	if (out->store && !cli_store_anchor(out)) {
+	if (out->store && !(out->store = cli_store_anchor(out, out->store))) {
 		*exit_out = hf_status_exit_code(HF_NO_MEMORY);
 		return false;
 	}

@@ -158,7 +158,7 @@ int cli_usage(const char *command, const char *format, ...)
 
 /* ---- times ---- */
 
-void cli_format_wall(int64_t wall_ms, bool with_ms, char out[40])
+void cli_format_wall(int64_t wall_ms, char out[40])
 {
 	time_t seconds = (time_t)(wall_ms / 1000);
 	struct tm tm;
@@ -169,10 +169,7 @@ void cli_format_wall(int64_t wall_ms, bool with_ms, char out[40])
 	if (wall_ms < 0 || wall_ms > INT64_C(253402300799999) || !gmtime_r(&seconds, &tm))
 		return;
 	n = strftime(out, 40, "%Y-%m-%dT%H:%M:%S", &tm);
-	if (with_ms)
-		snprintf(out + n, 40 - n, ".%03dZ", (int)(wall_ms % 1000));
-	else
-		snprintf(out + n, 40 - n, "Z");
+	snprintf(out + n, 40 - n, ".%03dZ", (int)(wall_ms % 1000));
 }
 
 void cli_format_age(int64_t ms, char out[40])

@@ -45,8 +45,8 @@ json_t *cli_json_count(uint64_t n);
 /* An RFC 3339 time in UTC with milliseconds; null when negative. */
 json_t *cli_json_wall(int64_t wall_ms);
 
-/* "2024-05-01T12:00:00Z", or with milliseconds. "-" when it cannot be told. */
-void cli_format_wall(int64_t wall_ms, bool with_ms, char out[40]);
+/* "2024-05-01T12:00:00.007Z"; "-" when it cannot be told. */
+void cli_format_wall(int64_t wall_ms, char out[40]);
 /* A duration for people: two units at most ("2m 5s"); "-" when negative. */
 void cli_format_age(int64_t ms, char out[40]);
 

@@ -1,11 +1,12 @@
 /*
- * holdfast run: a command under a lock.
+ * holdfast run: a command under a lock, or several.
  *
- * This process holds the lease and waits; the watchdog (watchdog.h) is the
- * command's parent and ends its tree when the lease is no longer certain.
+ * This process holds the leases and waits; the watchdog (watchdog.h) is the
+ * command's parent and ends its tree when a lease is no longer certain.
  */
 #include "cli.h"
 
+#include "run_locks.h"
 #include "signals.h"
 #include "watchdog.h"
 
@@ -23,12 +24,12 @@
 
 struct run {
 	cli_options options;
-	const char *name;
-	hf_manager *manager;
-	hf_lease *lease;
+	run_locks locks;
+	int *fds; /* twice what run_locks_hold_fds() needs: ours, the tree's */
 	signals signals;
 	watchdog dog;
 	bool lost;
+	size_t lost_lock; /* which; until then, whose lease ends first */
 	bool hung_up; /* our terminal is gone */
 	bool resting; /* the command has ended, others of its tree have not */
 	int ended_by; /* the signal that told us to end those; 0: none */
@@ -38,70 +39,53 @@ struct run {
 
 /* ---- acquiring ---- */
 
-/* Acquire; SIGINT and the like end the waiting. Without a lease, the exit code
- * (which -E may have made 0). */
-static int acquire(struct run *r)
+/*
+ * Acquire; SIGINT and the like end the waiting. Whether the locks are had:
+ * without them *code_out is the exit code (which -E may have made 0).
+ */
+static bool acquire(struct run *r, int *code_out)
 {
-	hf_acquire_options options = r->options.acquire;
 	hf_error error = {.kind = HF_OK};
-	signals_one one;
-	hf_status st;
+	hf_status st = run_locks_acquire(&r->locks, r->signals.fd, &error);
+	signals_one one = signals_next(&r->signals);
 
-	options.cancel_fd = r->signals.fd;
-	st = hf_acquire(r->manager, r->name, &options, &r->lease, &error);
-	one = signals_next(&r->signals);
 	if (one.number) {
-		hf_release(r->lease, NULL);
-		r->lease = NULL;
+		run_locks_release(&r->locks, NULL, NULL);
 		if (one.from_terminal)
 			r->die_of = one.number;
-		return EXIT_SIGNAL + one.number;
+		*code_out = EXIT_SIGNAL + one.number;
+		return false;
 	}
-	return st ? cli_fail(&r->options, st, &error) : 0;
+	if (st)
+		*code_out = cli_fail(&r->options, st, &error);
+	return !st;
 }
 
 /* ---- running ---- */
 
-static bool set_environment(const struct run *r)
-{
-	char token[24];
-
-	snprintf(token, sizeof(token), "%llu", (unsigned long long)hf_lease_token(r->lease));
-	return !setenv("HOLDFAST_NAME", r->name, 1) && !setenv("HOLDFAST_TOKEN", token, 1) &&
-	       !setenv("HOLDFAST_ID", hf_lease_id(r->lease), 1) &&
-	       !setenv("HOLDFAST_STORE", r->options.store, 1);
-}
-
-/* Until when the lease is certainly ours; 0: it is not any more. */
-static int64_t deadline_ms(const struct run *r)
-{
-	int64_t now_ms = hf_boot_ms();
-	int64_t left_ms = hf_lease_remaining_ms(r->lease);
-
-	if (left_ms == INT64_MAX || left_ms == 0)
-		return left_ms;
-	return now_ms + left_ms;
-}
-
 static hf_status start(struct run *r, hf_error *error)
 {
 	const cli_options *o = &r->options;
+	size_t n = r->locks.count;
 	watchdog_setup setup = {
-		.name = r->name,
+		.locks = r->locks.words,
 		.command = o->command,
 		.mask = &r->signals.before,
 		.on_child = &r->signals.on_child,
-		.hold_fd = hf_lease_liveness_fd(r->lease),
 		.leave_rest = !o->orphans_keep_lock && !o->kill_rest,
 		.kill_rest = o->kill_rest,
 		.kill_after_ms = o->kill_after_ms,
-		.deadline_ms = deadline_ms(r),
+		.deadline_ms = run_locks_deadline_ms(&r->locks, &r->lost_lock),
 	};
 
+	r->fds = calloc(2 * n, sizeof(*r->fds));
+	if (!r->fds || !run_locks_set_environment(&r->locks))
+		return hf_fail_memory(error, "run");
+	setup.hold_count = run_locks_hold_fds(&r->locks, r->fds);
+	setup.hold_fds = r->fds;
+	setup.tree_fds = r->fds + n;
 	if (setup.deadline_ms != INT64_MAX)
 		setup.ttl_ms = o->acquire.ttl_ms;
-	if (!set_environment(r))
-		return hf_fail_memory(error, "run");
 	return watchdog_start(&r->dog, &setup, error);
 }
 
@@ -150,13 +134,13 @@ static void on_signal(struct run *r, signals_one one)
 }
 
 /* Tell the watchdog how long it may let the command run. */
-static void look_at_lease(struct run *r)
+static void look_at_leases(struct run *r)
 {
 	int64_t until_ms;
 
 	if (r->lost)
 		return;
-	until_ms = deadline_ms(r);
+	until_ms = run_locks_deadline_ms(&r->locks, &r->lost_lock);
 	if (until_ms > 0) {
 		watchdog_set_deadline(&r->dog, until_ms);
 		return;
@@ -164,7 +148,8 @@ static void look_at_lease(struct run *r)
 	/* What was its deadline before stays so. */
 	r->lost = true;
 	watchdog_order(&r->dog, WATCHDOG_END_LOST, 0);
-	cli_say("lock '%s' was lost while the command ran: ending it", r->name);
+	cli_say("lock '%s' was lost while the command ran: ending it",
+		r->locks.locks[r->lost_lock].name);
 }
 
 /* False: the watchdog has done all there is to do. */
@@ -178,7 +163,7 @@ static bool on_event(struct run *r)
 		case WATCHDOG_NOTHING:
 			return true;
 		case WATCHDOG_STOPPED:
-			look_at_lease(r);
+			look_at_leases(r);
 			/* Our caller is to see that the job has stopped. */
 			group = watchdog_stop_begins(&r->dog);
 			if (group) {
@@ -193,8 +178,8 @@ static bool on_event(struct run *r)
 				watchdog_order(&r->dog, WATCHDOG_END_REST, 0);
 			else if (!r->options.quiet)
 				cli_say("the command has ended and left processes running: "
-					"lock '%s' is kept until they end",
-					r->name);
+					"%s %s kept until they end",
+					r->locks.words, r->locks.count > 1 ? "are" : "is");
 			break;
 		case WATCHDOG_OVER:
 			return false;
@@ -205,34 +190,37 @@ static bool on_event(struct run *r)
 static int tick_ms(const struct run *r)
 {
 	int64_t ms = r->options.acquire.ttl_ms / 10;
+	size_t first;
 
-	if (r->lost || hf_lease_remaining_ms(r->lease) == INT64_MAX)
+	if (r->lost || run_locks_deadline_ms(&r->locks, &first) == INT64_MAX)
 		return -1;
 	return ms < 10 ? 10 : ms > 1000 ? 1000 : (int)ms;
 }
 
-static void supervise(struct run *r)
+static void supervise(struct run *r, struct pollfd *fds)
 {
-	struct pollfd fds[3] = {{.fd = r->dog.channel, .events = POLLIN},
-		{.fd = r->signals.fd, .events = POLLIN},
-		{.fd = hf_lease_fd(r->lease), .events = POLLIN}};
+	size_t n = 2 + r->locks.count;
 	signals_one one;
+	size_t i;
 
+	fds[0] = (struct pollfd){.fd = r->dog.channel, .events = POLLIN};
+	fds[1] = (struct pollfd){.fd = r->signals.fd, .events = POLLIN};
+	for (i = 2; i < n; i++)
+		fds[i] = (struct pollfd){
+			.fd = hf_lease_fd(r->locks.leases[i - 2]), .events = POLLIN};
 	for (;;) {
-		int n = poll(fds, 3, tick_ms(r));
+		int ready = poll(fds, r->lost ? 2 : n, tick_ms(r));
 
 		/*
 		 * Whatever poll() saw: a SIGCONT that made us run is there now,
 		 * and stopping with the command would discard it.
 		 */
-		if (n != 0)
+		if (ready != 0)
 			while ((one = signals_next(&r->signals)).number)
 				on_signal(r, one);
-		if (n > 0 && fds[0].revents && !on_event(r))
+		if (ready > 0 && fds[0].revents && !on_event(r))
 			return;
-		look_at_lease(r);
-		if (r->lost)
-			fds[2].fd = -1;
+		look_at_leases(r);
 	}
 }
 
@@ -258,19 +246,21 @@ static int find_end(void *arg, const hf_event *event)
 	return 1;
 }
 
-static void say_why_lost(struct run *r, const char *id, const watchdog_outcome *outcome)
+static void say_why_lost(struct run *r, const watchdog_outcome *outcome)
 {
-	struct search search = {.id = id};
+	const run_lock *lock = &r->locks.locks[r->lost_lock];
+	struct search search = {.id = lock->id};
 
 	if (outcome->why == WATCHDOG_DEADLINE) {
 		cli_say("lock '%s' was not renewed before its lease ran out (the store did not "
 			"answer, or this process was stopped): the command was ended in time",
-			r->name);
+			lock->name);
 		return;
 	}
 	if (!r->lost)
-		cli_say("lock '%s' was lost while the command ran", r->name);
-	if (hf_history(r->manager, r->name, 100, find_end, &search, NULL) || !search.found)
+		cli_say("lock '%s' was lost while the command ran", lock->name);
+	if (hf_history(lock->manager, lock->name, 100, find_end, &search, NULL) ||
+		!search.found)
 		cli_say("its lease ran out, or the store does not know it any more");
 }
 
@@ -309,22 +299,24 @@ static int passed_through(struct run *r, const watchdog_outcome *outcome)
 	return EXIT_SIGNAL + WTERMSIG(outcome->status);
 }
 
-/* Nothing of the tree is left: give the lock back. */
+/* Nothing of the tree is left: give the locks back. */
 static int end(struct run *r)
 {
 	hf_error error = {.kind = HF_OK};
-	char id[HF_ID_LEN + 1];
 	watchdog_outcome outcome;
 	signals_one one;
+	size_t failed;
 	hf_status st;
 
 	/* What ended the command may have been quicker there than here. */
 	while ((one = signals_next(&r->signals)).number)
 		note_terminal(r, one);
 	watchdog_join(&r->dog, &outcome);
-	hf_copy(id, sizeof(id), hf_lease_id(r->lease));
-	st = hf_release(r->lease, &error);
-	r->lease = NULL;
+	if (!r->lost)
+		(void)run_locks_deadline_ms(&r->locks, &r->lost_lock);
+	st = run_locks_release(&r->locks, &failed, &error);
+	if (st == HF_LOST && !r->lost && outcome.why != WATCHDOG_DEADLINE)
+		r->lost_lock = failed;
 	watchdog_bury(&r->dog);
 	if (outcome.why != WATCHDOG_NOT_ENDED && outcome.why != WATCHDOG_REST)
 		signals_restore_terminal(&r->signals);
@@ -335,57 +327,67 @@ static int end(struct run *r)
 			(int)outcome.survivor);
 	if (r->lost || st == HF_LOST || outcome.why == WATCHDOG_LEASE_LOST ||
 		outcome.why == WATCHDOG_DEADLINE) {
-		say_why_lost(r, id, &outcome);
+		say_why_lost(r, &outcome);
 		return hf_status_exit_code(HF_LOST);
 	}
 	if (st)
-		cli_say("the command has ended, but its lock was not given back: %s",
-			error.text);
+		cli_say("the command has ended, but lock '%s' was not given back: %s",
+			r->locks.locks[failed].name, error.text);
 	return passed_through(r, &outcome);
 }
 
 static int run(struct run *r)
 {
+	struct pollfd *fds = calloc(2 + r->locks.count, sizeof(*fds));
 	hf_error error = {.kind = HF_OK};
 	hf_status st;
-	int code = acquire(r);
+	int code = 0;
 
-	/* The code may be 0 without a lease too: -E 0. */
-	if (!r->lease)
+	if (!fds)
+		return cli_fail(&r->options, hf_fail_memory(&error, "run"), &error);
+	if (!acquire(r, &code)) {
+		free(fds);
 		return code;
-	if (!signals_running(&r->signals)) {
+	}
+	if (!signals_running(&r->signals))
 		st = hf_fail_errno(&error, HF_SYSTEM, "run", errno, "cannot take signals");
-	} else {
+	else
 		st = start(r, &error);
-	}
 	if (st) {
-		hf_release(r->lease, NULL);
-		return cli_fail(&r->options, st, &error);
+		run_locks_release(&r->locks, NULL, NULL);
+		code = cli_fail(&r->options, st, &error);
+	} else {
+		let_go_of_pipes(r);
+		supervise(r, fds);
+		code = end(r);
 	}
-	let_go_of_pipes(r);
-	supervise(r);
-	return end(r);
+	free(fds);
+	free(r->fds);
+	return code;
+}
+
+/* Before the library starts threads: they inherit what is blocked. */
+static bool take_signals(signals *s, int *code_out)
+{
+	if (signals_init(s) && signals_waiting(s))
+		return true;
+	cli_say("cannot take signals: %s", strerror(errno));
+	*code_out = hf_status_exit_code(HF_SYSTEM);
+	return false;
 }
 
 int cli_run(int argc, char **argv)
 {
-	struct run r = {.manager = NULL};
+	struct run r = {.fds = NULL};
 	int code;
 
 	if (!cli_options_read(argc, argv, CLI_TAKES_ACQUIRE | CLI_TAKES_COMMAND | CLI_TAKES_RUN,
-		    1, 1, &r.options, &code))
+		    1, HF_MANY_MAX, &r.options, &code))
 		return code;
-	r.name = r.options.names[0];
-	/* Before the library starts threads: they inherit what is blocked. */
-	if (!signals_init(&r.signals) || !signals_waiting(&r.signals)) {
-		cli_say("cannot take signals: %s", strerror(errno));
-		code = hf_status_exit_code(HF_SYSTEM);
-	} else {
-		r.manager = cli_open(&r.options, &code);
-		if (r.manager)
-			code = run(&r);
-	}
-	hf_close(r.manager);
+	if (run_locks_read(&r.locks, &r.options, &code) && take_signals(&r.signals, &code) &&
+		run_locks_open(&r.locks, &code))
+		code = run(&r);
+	run_locks_close(&r.locks);
 	cli_options_free(&r.options);
 	if (r.die_of)
 		signals_die_of(r.die_of);

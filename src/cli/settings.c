@@ -414,6 +414,24 @@ static bool set_forget_after(cli_reader *reader, const char *value)
 	return refuse(reader, value, "give a duration such as 1d or 12h, or never");
 }
 
+static bool set_token(cli_reader *reader, const char *value)
+{
+	int64_t token;
+
+	if (!number(reader, value, 1, INT64_C(1) << 62, &token))
+		return false;
+	reader->out->token = (uint64_t)token;
+	reader->out->token_source = reader->source;
+	return true;
+}
+
+static bool set_show(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->show = true;
+	return true;
+}
+
 static bool set_even_corrupt(cli_reader *reader, const char *value)
 {
 	(void)value;
@@ -440,11 +458,27 @@ static bool set_kill_after(cli_reader *reader, const char *value)
 	return duration(reader, value, &reader->out->kill_after_ms);
 }
 
+static bool set_no_inherit(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->no_inherit = true;
+	return true;
+}
+
+static bool set_literal(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->literal = true;
+	return true;
+}
+
 #define ACQUIRE CLI_TAKES_ACQUIRE
 #define WAITS (CLI_TAKES_ACQUIRE | CLI_TAKES_WAIT)
 
 /* What writes an event into the history. */
-#define CHANGES (CLI_TAKES_ACQUIRE | CLI_TAKES_WHO | CLI_TAKES_FORCE | CLI_TAKES_CLEANUP)
+#define CHANGES                                                                    \
+	(CLI_TAKES_ACQUIRE | CLI_TAKES_WHO | CLI_TAKES_FORCE | CLI_TAKES_CLEANUP | \
+		CLI_TAKES_FENCE)
 
 static const cli_setting table[] = {
 	{'S', "store", "URL", 0, "store", "HOLDFAST_STORE", set_store,
@@ -499,14 +533,22 @@ static const cli_setting table[] = {
 	{0, "owner", "TEXT", CLI_TAKES_WHO, NULL, NULL, select_owner, "all grants of an owner"},
 	{0, "owner", "TEXT", CLI_TAKES_FORCE, "owner", "HOLDFAST_OWNER", set_owner,
 		"who the history is told did it; default: user@host"},
-	{0, "even-corrupt", NULL, CLI_TAKES_FORCE, NULL, NULL, set_even_corrupt,
-		"also replace a record that cannot be read"},
+	{0, "token", "N", CLI_TAKES_FENCE, NULL, "HOLDFAST_TOKEN", set_token,
+		"the token to show (1 to 2^62); default: HOLDFAST_TOKEN, as run gives it"},
+	{0, "show", NULL, CLI_TAKES_FENCE, NULL, NULL, set_show,
+		"only print the greatest token seen (0: none yet), and show none"},
+	{0, "even-corrupt", NULL, CLI_TAKES_FORCE | CLI_TAKES_FENCE, NULL, NULL,
+		set_even_corrupt, "also replace a record that cannot be read"},
 	{'o', "close", NULL, CLI_TAKES_RUN, NULL, NULL, set_close,
 		"background processes the command leaves do not keep the lock"},
 	{0, "kill-rest", NULL, CLI_TAKES_RUN, NULL, NULL, set_kill_rest,
 		"end the background processes that the command leaves"},
 	{0, "kill-after", "DUR", CLI_TAKES_RUN, NULL, NULL, set_kill_after,
 		"between SIGTERM and SIGKILL when the lease is lost"},
+	{0, "no-inherit", NULL, CLI_TAKES_RUN, NULL, NULL, set_no_inherit,
+		"do not join a lock that this runs under, but treat it as another's"},
+	{0, "literal", NULL, CLI_TAKES_RUN, NULL, NULL, set_literal,
+		"names are as they stand, none is NAME@URL"},
 	{'a', "all", NULL, CLI_TAKES_LIST, NULL, NULL, set_all, "show free locks too"},
 	{0, "watch", NULL, CLI_TAKES_WATCH, NULL, NULL, set_watch,
 		"go on, and show each change until interrupted"},

@@ -49,8 +49,9 @@ bool cli_config_read(cli_reader *reader, unsigned takes, const char *flag_store,
 
 /*
  * Make a relative path of the store absolute: the command of `run` is given the
- * URL, and may go elsewhere. False: out of memory, said.
+ * URL, and may go elsewhere. The URL itself where that is not so; NULL: out of
+ * memory, said.
  */
-bool cli_store_anchor(cli_options *options);
+const char *cli_store_anchor(cli_options *options, const char *store);
 
 #endif

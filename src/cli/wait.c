@@ -84,7 +84,9 @@ static hf_status look(struct waiting *w, hf_manager *manager, uint64_t *seen, in
 		st = hf_fail(error, info->state, "wait", 0, "%s", info->problem);
 	else if (!is_free(w, info, now_ms) && now_ms >= w->until_ms)
 		st = give_up(w, info, error);
-	else if (!is_free(w, info, now_ms))
+	else if (!is_free(w, info, now_ms) &&
+		 !(st = cli_deadlock(info, HF_EXCLUSIVE, 0,
+			   "it cannot be waited for from inside", error)))
 		*again_ms = until_next_look(w, info, now_ms);
 	hf_lock_info_free(info);
 	return st;

@@ -33,15 +33,17 @@
 #include <signal.h>
 
 typedef struct watchdog_setup {
-	const char *name; /* of the lock, for messages */
+	const char *locks; /* "lock 'x'", for messages */
 	char *const *command; /* argv, looked up in PATH */
 	const sigset_t *mask; /* signal mask for the command */
 	const struct sigaction *on_child; /* its disposition of SIGCHLD */
 	/*
-	 * Whose lock proves the grant alive; -1: none. The watchdog keeps it.
-	 * The tree inherits it, unless leave_rest.
+	 * Whose locks prove the grants alive. The watchdog keeps them. The tree
+	 * inherits them, unless leave_rest.
 	 */
-	int hold_fd;
+	const int *hold_fds;
+	int *tree_fds; /* room for as many; the watchdog's own */
+	size_t hold_count;
 	bool leave_rest; /* over when the command has ended; the rest lives on */
 	bool kill_rest; /* end the rest when the command has ended */
 	int64_t kill_after_ms; /* between SIGTERM and SIGKILL, where there is time */

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Where the tree's copy of hold_fd goes: above what scripts use by number,
+/* Where the tree's copies of hold_fds go: above what scripts use by number,
  * below what would make the kernel grow each process's table. */
 #define HOLD_FD_FLOOR 48
 
@@ -27,7 +27,6 @@ struct dog {
 	struct watchdog_page *page;
 	int channel;
 	int timer;
-	int tree_fd; /* the tree's copy of hold_fd; -1: none */
 	int listing; /* a folder being read; -1: none */
 	unsigned char stops; /* of the command, that we have told of; wraps */
 	int64_t armed_ms;
@@ -145,11 +144,39 @@ static pid_t start_command(struct dog *dog)
 
 static int inheritable(int fd)
 {
-	int copy = fd >= 0 ? fcntl(fd, F_DUPFD, HOLD_FD_FLOOR) : -1;
+	int copy = fcntl(fd, F_DUPFD, HOLD_FD_FLOOR);
 
-	if (fd >= 0 && copy < 0) /* so few are allowed */
-		copy = fcntl(fd, F_DUPFD, STDERR_FILENO + 1);
-	return copy;
+	return copy >= 0 ? copy : fcntl(fd, F_DUPFD, STDERR_FILENO + 1); /* so few */
+}
+
+/* The tree's copies; with leave_rest it has none. */
+static void copy_holds(const watchdog_setup *setup)
+{
+	size_t i;
+
+	for (i = 0; i < setup->hold_count; i++)
+		setup->tree_fds[i] = setup->leave_rest ? -1 : inheritable(setup->hold_fds[i]);
+}
+
+static void close_holds(const watchdog_setup *setup)
+{
+	size_t i;
+
+	for (i = 0; i < setup->hold_count; i++) {
+		close(setup->hold_fds[i]);
+		if (setup->tree_fds[i] >= 0)
+			close(setup->tree_fds[i]);
+	}
+}
+
+static bool is_hold(const watchdog_setup *setup, int fd)
+{
+	size_t i;
+
+	for (i = 0; i < setup->hold_count; i++)
+		if (setup->hold_fds[i] == fd)
+			return true;
+	return false;
 }
 
 /* Ours that the wrapper has open for itself: locks, connections, channels. */
@@ -160,7 +187,7 @@ static void close_private(void *arg, pid_t number)
 	int flags;
 
 	if (fd <= STDERR_FILENO || fd == dog->channel || fd == dog->timer ||
-		fd == dog->listing || fd == dog->setup->hold_fd)
+		fd == dog->listing || is_hold(dog->setup, fd))
 		return;
 	flags = fcntl(fd, F_GETFD);
 	if (flags >= 0 && (flags & FD_CLOEXEC))
@@ -200,8 +227,8 @@ static void tell(const struct dog *dog, watchdog_event_kind kind, int signal)
 /* For people; only when there is no wrapper to say it. */
 static void say_wrapper_died(const struct dog *dog)
 {
-	const char *parts[] = {"holdfast: the process that held lock '", dog->setup->name,
-		"' for this command was killed: ending the command\n"};
+	const char *parts[] = {"holdfast: the process that held ", dog->setup->locks,
+		" for this command was killed: ending the command\n"};
 	char line[400];
 	size_t n = 0;
 	size_t i;
@@ -278,11 +305,8 @@ _Noreturn static void finish(struct dog *dog)
 	o->status_known = dog->tree.leader_gone;
 	o->status = dog->tree.leader_status;
 	dog->page->finished = true;
-	/* Before the wrapper learns of it: nothing of ours keeps the grant. */
-	if (dog->setup->hold_fd >= 0)
-		close(dog->setup->hold_fd);
-	if (dog->tree_fd >= 0)
-		close(dog->tree_fd);
+	/* Before the wrapper learns of it: nothing of ours keeps the grants. */
+	close_holds(dog->setup);
 	close(dog->channel);
 	_exit(0);
 }
@@ -443,7 +467,6 @@ _Noreturn void watchdog_live(const watchdog_setup *setup, const watchdog *given,
 		.page = given->page,
 		.channel = channel,
 		.timer = -1,
-		.tree_fd = -1,
 		.listing = -1,
 		.wrapper = given->tree.root,
 		.wrapper_group = getpgrp()};
@@ -457,8 +480,7 @@ _Noreturn void watchdog_live(const watchdog_setup *setup, const watchdog *given,
 	sigdelset(&mask, SIGCHLD);
 	sigaction(SIGCHLD, &action, NULL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1L);
-	if (!setup->leave_rest)
-		dog.tree_fd = inheritable(setup->hold_fd);
+	copy_holds(setup);
 	tree_init_child(&dog.tree, &given->tree);
 	dog.tree.leader = start_command(&dog);
 	/*

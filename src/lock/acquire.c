@@ -32,8 +32,7 @@ static bool info_fits(const char *info)
 	return !info || (n <= INFO_MAX && info[strspn(info, " \t\r\n")] == '{');
 }
 
-static hf_status check_options(
-	const hf_manager *m, const hf_acquire_options *o, hf_error *error)
+hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_error *error)
 {
 	if (o->size != sizeof(*o))
 		return bad(error, "hf_acquire_options has another size than this library's: "
@@ -57,6 +56,8 @@ static hf_status check_options(
 		return bad(error,
 			"stale_after must be at least 1 ms, and more than a third of the "
 			"holders' ttl");
+	if ((o->flags & HF_FOR_TREE) && (o->flags & HF_DETACHED))
+		return bad(error, "a lease without a process is not kept for a tree of them");
 	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || (unsigned)o->mode > HF_SHARED)
 		return bad(error, "unknown mode or strategy");
 	if (!text_fits(o->owner, TEXT_MAX) || !text_fits(o->fingerprint, TEXT_MAX))
@@ -75,6 +76,10 @@ static hf_status check_options(
 		return bad(error,
 			"in this layout a hold is an open file (flock): it cannot be taken "
 			"from its holder");
+	if (o->reenter && o->reenter[0])
+		return bad(error,
+			"in this layout a hold is an open file (flock), which no other "
+			"process can join");
 	if (o->limit)
 		return bad(error, "flock knows no limit of shared holders");
 	return HF_OK;
@@ -122,6 +127,8 @@ static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
 	g->mode = o->mode;
 	g->limit = o->limit;
 	g->flags = lease->bound ? HF_GRANT_BOUND : 0;
+	if (o->flags & HF_FOR_TREE)
+		g->flags |= HF_GRANT_FOR_TREE;
 	g->priority = o->priority;
 	g->ttl_ms = lease->ttl_ms;
 	g->lock_delay_ms = o->lock_delay_ms;
@@ -248,7 +255,7 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 	*lease_out = NULL;
 	st = hf_manager_check(manager, name, error);
 	if (!st)
-		st = check_options(manager, o, error);
+		st = hf_acquire_check(manager, o, error);
 	if (st)
 		return st;
 	lease = new_lease(manager, name, o, error);
@@ -265,8 +272,7 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 		hf_lease_destroy(lease);
 		return st;
 	}
-	if (lease->bound)
-		st = hf_keeper_add(lease, error);
+	st = hf_keeper_add(lease, error);
 	if (st) {
 		hf_release(lease, NULL);
 		return st;

@@ -1,7 +1,10 @@
 /* What is done to grants from outside: release_by, extend_by, force, cleanup. */
+#include "fence.h"
 #include "manager.h"
 
 #include <stdlib.h>
+
+#define AGAIN_MS 20 /* before what is damaged again is looked at again */
 
 /* What a caller says of a grant, as the record has it. */
 struct named {
@@ -67,7 +70,8 @@ hf_status hf_extend_by(hf_manager *manager, const char *name, const hf_who *who,
 			"the ttl must be 0 (as it was) or 100 ms to 365 days");
 	setup = hf_manager_setup(manager, name, HF_ASK_RENEW);
 	setup.request.who = named.who;
-	setup.request.ttl_ms = ttl_ms;
+	/* There a hold lasts as long as a descriptor, whatever it is told. */
+	setup.request.ttl_ms = manager->capabilities & HF_CAP_SESSION_BOUND ? 0 : ttl_ms;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
 	if (!st && token_out)
@@ -95,32 +99,23 @@ static int find_greatest(void *arg, const hf_event *event)
 }
 
 /*
- * A record that cannot be read says nothing of its counter. The history does;
- * if that cannot be read either, the wall time in ms is above any count.
+ * A free lock in place of a record that cannot be read. That says nothing of its
+ * counter. The history does; if that cannot be read either, the wall time in ms
+ * is above any count.
  */
-static hf_status replace_corrupt(
-	hf_manager *m, const char *name, const char *by, hf_error *error)
+static void begin_anew(hf_manager *m, const char *name, const char *by, hf_record *r)
 {
 	struct greatest g = {.gen = 0};
-	hf_snapshot reply;
-	hf_record r;
-	hf_buf text = HF_BUF_INIT;
-	hf_buf line = HF_BUF_INIT;
-	hf_buf summary = HF_BUF_INIT;
-	hf_event_text event;
-	hf_change change;
-	hf_status st;
 
-	memset(&reply, 0, sizeof(reply));
 	if (hf_history(m, name, 0, find_greatest, &g, NULL) || !g.gen) {
 		g.gen = (uint64_t)hf_wall_ms();
 		g.token = g.gen;
 	}
-	hf_record_init(&r);
-	r.name = name;
-	r.gen = g.gen + 1;
-	r.counter = g.token > g.gen ? g.token : g.gen;
-	r.event = (hf_record_event){.gen = r.gen,
+	hf_record_init(r);
+	r->name = name;
+	r->gen = g.gen + 1;
+	r->counter = g.token > g.gen ? g.token : g.gen;
+	r->event = (hf_record_event){.gen = r->gen,
 		.kind = HF_EV_FORCE_RELEASE,
 		.wall_ms = hf_wall_ms(),
 		.id = "",
@@ -128,6 +123,24 @@ static hf_status replace_corrupt(
 		.host = hf_self()->host,
 		.pid = hf_self()->pid,
 		.ended = "corrupt:?"};
+}
+
+/* Swap it in over `damaged` (NULL: over what the store itself cannot read). */
+static hf_status swap_anew(hf_manager *m, const char *name, const char *by,
+	const hf_etag *damaged, hf_error *error)
+{
+	hf_snapshot reply;
+	hf_record r;
+	hf_buf text = HF_BUF_INIT;
+	hf_buf line = HF_BUF_INIT;
+	hf_buf summary = HF_BUF_INIT;
+	hf_public_view view;
+	hf_event_text event;
+	hf_change change;
+	hf_status st;
+
+	memset(&reply, 0, sizeof(reply));
+	begin_anew(m, name, by, &r);
 	hf_record_encode(&r, NULL, &text);
 	hf_event_encode(&r.event, &line);
 	hf_event_describe(&r.event, name, &summary);
@@ -135,8 +148,15 @@ static hf_status replace_corrupt(
 		st = hf_fail_memory(error, "force-release");
 	} else {
 		event = (hf_event_text){.summary = summary.data, .line = line.data + 1};
-		change = (hf_change){.data = text.data, .len = text.len, .event = &event};
-		st = hf_register_swap(m, name, NULL, &change, &reply, error);
+		change = (hf_change){.data = text.data,
+			.len = text.len,
+			.event = &event,
+			.history_limit = m->history_limit};
+		if (m->capabilities & HF_CAP_NEIGHBOURS) {
+			hf_record_view(&view, &r);
+			change.view = &view;
+		}
+		st = hf_register_swap(m, name, damaged, &change, &reply, error);
 	}
 	hf_snapshot_clear(&reply);
 	hf_record_free(&r);
@@ -146,13 +166,85 @@ static hf_status replace_corrupt(
 	return st;
 }
 
+/*
+ * Replace a record that cannot be read: by the store, which then has no etag for
+ * it, or by us. HF_CHANGED: it is another by now.
+ */
+static hf_status replace_corrupt(
+	hf_manager *m, const char *name, const char *by, hf_error *error)
+{
+	hf_snapshot snapshot;
+	hf_record record;
+	hf_status st;
+
+	memset(&snapshot, 0, sizeof(snapshot));
+	hf_record_init(&record);
+	st = hf_register_read(m, name, &snapshot, error);
+	if (st == HF_CORRUPT) {
+		st = swap_anew(m, name, by, NULL, error);
+	} else if (!st) {
+		st = hf_snapshot_decode(name, &snapshot, &record, error);
+		if (st == HF_CORRUPT)
+			st = swap_anew(m, name, by, &snapshot.etag, error);
+		else if (!st)
+			st = HF_CHANGED;
+	}
+	hf_record_free(&record);
+	hf_snapshot_clear(&snapshot);
+	return st;
+}
+
+static hf_status force(
+	hf_manager *m, const char *name, const char *by, size_t *ended_out, hf_error *error)
+{
+	hf_attempt_setup setup = hf_manager_setup(m, name, HF_ASK_FORCE_RELEASE);
+	hf_attempt attempt;
+	hf_status st;
+
+	setup.request.grant.owner = by;
+	setup.wait_ms = HF_SETTLE_MS;
+	st = hf_drive_attempt(m, &setup, &attempt, NULL, error);
+	if (ended_out)
+		*ended_out = attempt.ended;
+	hf_attempt_free(&attempt);
+	return st;
+}
+
+/* What has been replaced is free, or somebody's again: then that is ended. */
+static hf_status force_corrupt(
+	hf_manager *m, const char *name, const char *by, size_t *ended_out, hf_error *error)
+{
+	int64_t until_ms = hf_boot_ms() + HF_SETTLE_MS;
+	bool asked = false; /* a swap of unknown fate (R4) */
+	hf_status st;
+
+	for (;;) {
+		st = replace_corrupt(m, name, by, error);
+		if (!st)
+			return HF_OK;
+		asked |= st == HF_UNKNOWN;
+		if (st != HF_CHANGED && st != HF_CORRUPT && st != HF_UNKNOWN)
+			break;
+		st = force(m, name, by, ended_out, error);
+		if (st != HF_CORRUPT || hf_boot_ms() >= until_ms)
+			break;
+		hf_sleep_until_ms(hf_boot_ms() + AGAIN_MS);
+	}
+	if (!st || !asked)
+		return st;
+	return hf_fail(error, HF_UNKNOWN, "force-release", error ? error->native : 0,
+		"whether the damaged record of lock '%s' was replaced is not known: look with "
+		"'holdfast status', and ask again if it is still damaged",
+		name);
+}
+
 hf_status hf_force_release(hf_manager *manager, const char *name, const char *by,
 	int even_corrupt, size_t *ended_out, hf_error *error)
 {
-	hf_attempt_setup setup;
-	hf_attempt attempt;
 	hf_status st = hf_manager_check(manager, name, error);
 
+	if (ended_out)
+		*ended_out = 0;
 	if (st)
 		return st;
 	if (!by)
@@ -160,15 +252,9 @@ hf_status hf_force_release(hf_manager *manager, const char *name, const char *by
 	if (strlen(by) > 200 || !hf_utf8_plain(by, strlen(by)))
 		return hf_fail(error, HF_INVALID, "force-release", 0,
 			"the name of who does it must be up to 200 bytes of plain UTF-8");
-	setup = hf_manager_setup(manager, name, HF_ASK_FORCE_RELEASE);
-	setup.request.grant.owner = by;
-	setup.wait_ms = HF_SETTLE_MS;
-	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
-	if (ended_out)
-		*ended_out = attempt.ended;
-	hf_attempt_free(&attempt);
+	st = force(manager, name, by, ended_out, error);
 	if (st == HF_CORRUPT && even_corrupt)
-		st = replace_corrupt(manager, name, by, error);
+		st = force_corrupt(manager, name, by, ended_out, error);
 	return st;
 }
 
@@ -185,6 +271,9 @@ static int collect(void *arg, const char *name)
 {
 	struct names *n = arg;
 
+	/* A fence is never over, and must not be forgotten. */
+	if (hf_fence_is_key(name))
+		return 0;
 	if (n->count == n->cap) {
 		size_t cap = n->cap ? n->cap * 2 : 64;
 		char **items = reallocarray(n->items, cap, sizeof(*items));

@@ -1,4 +1,5 @@
 /* Looking: status, list, watch, history. */
+#include "fence.h"
 #include "manager.h"
 #include "queue.h"
 
@@ -10,6 +11,7 @@ struct inspected {
 	char *name;
 	char *problem;
 	hf_holder *holders;
+	size_t *grants; /* of each holder, its grant in the record */
 	hf_snapshot snapshot;
 	hf_record record;
 };
@@ -27,12 +29,14 @@ static void describe(hf_holder *out, const hf_grant *g)
 		.limit = g->limit,
 		.token = g->token,
 		.ttl_ms = g->ttl_ms,
-		.acquired_wall_ms = g->acquired_wall_ms,
+		.acquired_wall_ms = g->acquired_wall_ms > 0 ? g->acquired_wall_ms : -1,
 		.remaining_ms = -1,
 		.renewals = (int64_t)g->renewals,
 		.priority = g->priority,
 		.foreign = (g->flags & HF_GRANT_FOREIGN) != 0,
 		.bound = (g->flags & HF_GRANT_BOUND) != 0,
+		.group = g->group,
+		.for_tree = (g->flags & HF_GRANT_FOR_TREE) != 0,
 	};
 }
 
@@ -71,7 +75,8 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 	}
 	closed_ms = hf_rules_closed_ms(r, &e);
 	in->holders = calloc(r->grant_count + r->waiter_count + 1, sizeof(*in->holders));
-	if (!in->holders)
+	in->grants = calloc(r->grant_count + 1, sizeof(*in->grants));
+	if (!in->holders || !in->grants)
 		return HF_NO_MEMORY;
 	for (i = 0; i < r->grant_count; i++) {
 		const hf_grant *g = &r->grants[i];
@@ -79,6 +84,7 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 		bool timed = g->ttl_ms && e.clock[0] && !strcmp(g->clock, e.clock);
 
 		describe(h, g);
+		in->grants[info->holder_count] = i;
 		h->dead = (m->capabilities & HF_CAP_HOST_LOCAL) && h->bound &&
 			  hf_process_proven_dead(&g->process);
 		if (timed)
@@ -149,9 +155,44 @@ void hf_lock_info_free(hf_lock_info *info)
 	free(in->name);
 	free(in->problem);
 	free(in->holders);
+	free(in->grants);
 	hf_snapshot_clear(&in->snapshot);
 	hf_record_free(&in->record);
 	free(in);
+}
+
+/* ---- above us ---- */
+
+int hf_holder_is_ancestor(const hf_lock_info *info, const hf_holder *holder)
+{
+	const struct inspected *in = (const struct inspected *)info;
+	size_t i = (size_t)(holder - info->holders);
+
+	if (i >= info->holder_count || !holder->bound || holder->foreign)
+		return 0;
+	return hf_process_is_ancestor(&in->record.grants[in->grants[i]].process);
+}
+
+const hf_holder *hf_waits_for_itself(const hf_lock_info *info, hf_mode mode, uint32_t limit)
+{
+	const hf_holder *found = NULL;
+	uint32_t places = 0;
+	size_t i;
+
+	for (i = 0; i < info->holder_count; i++) {
+		const hf_holder *h = &info->holders[i];
+		bool excludes = mode == HF_EXCLUSIVE || h->mode == HF_EXCLUSIVE;
+
+		/* Who shares a place with another (re-entry) takes none. */
+		if (!excludes && (!limit || strcmp(h->group, h->id) != 0))
+			continue;
+		if (!h->for_tree || !hf_holder_is_ancestor(info, h))
+			continue;
+		found = h;
+		if (excludes || ++places >= limit)
+			return found;
+	}
+	return NULL;
 }
 
 /* ---- list ---- */
@@ -170,6 +211,8 @@ static int list_one(void *arg, const char *name)
 	hf_lock_info *info;
 	int stop;
 
+	if (hf_fence_is_key(name))
+		return 0;
 	l->status = hf_lock_status(l->m, name, &info, l->error);
 	if (l->status)
 		return 1;

@@ -57,7 +57,7 @@ static int64_t wants_ms(const hf_lease *lease)
 {
 	int64_t work_ms;
 
-	if (lease->lost || lease->busy)
+	if (lease->lost || lease->busy || !lease->bound)
 		return INT64_MAX;
 	work_ms = lease->renewal ? lease->renewal->wake_ms : lease->due_ms;
 	return work_ms < lease->trust_until_ms ? work_ms : lease->trust_until_ms;
@@ -193,6 +193,23 @@ static int start_thread(hf_manager *m)
 	return failed;
 }
 
+/* 0, or errno. */
+static int need_thread_nolock(hf_manager *m)
+{
+	int failed = m->keeper_runs ? 0 : start_thread(m);
+
+	m->keeper_runs = !failed;
+	return failed;
+}
+
+void hf_keeper_notice_nolock(hf_lease *lease)
+{
+	hf_manager *m = lease->manager;
+
+	if (m->keeper_runs && lease->listed && wants_ms(lease) < m->keeper_wake_ms)
+		ring(m);
+}
+
 hf_status hf_keeper_add(hf_lease *lease, hf_error *error)
 {
 	hf_manager *m = lease->manager;
@@ -202,18 +219,31 @@ hf_status hf_keeper_add(hf_lease *lease, hf_error *error)
 	lease->next = m->leases;
 	m->leases = lease;
 	lease->listed = true;
-	/* Nothing ever falls due with ttl 0: no thread for that. */
-	if (!m->keeper_runs && lease->trust_until_ms != INT64_MAX) {
-		failed = start_thread(m);
-		m->keeper_runs = !failed;
-	} else if (m->keeper_runs && wants_ms(lease) < m->keeper_wake_ms) {
-		ring(m);
-	}
+	/* Nothing ever falls due with ttl 0 or without a process: no thread for that. */
+	if (wants_ms(lease) != INT64_MAX)
+		failed = need_thread_nolock(m);
+	hf_keeper_notice_nolock(lease);
 	pthread_mutex_unlock(&m->mutex);
 	if (!failed)
 		return HF_OK;
 	return hf_fail_errno(error, HF_SYSTEM, "acquire", failed,
 		"cannot start the thread that renews leases; the lock '%s' was released again",
+		lease->name);
+}
+
+hf_status hf_keeper_need(hf_lease *lease, hf_error *error)
+{
+	hf_manager *m = lease->manager;
+	int failed;
+
+	pthread_mutex_lock(&m->mutex);
+	failed = lease->bound ? need_thread_nolock(m) : 0;
+	pthread_mutex_unlock(&m->mutex);
+	if (!failed)
+		return HF_OK;
+	return hf_fail_errno(error, HF_SYSTEM, "extend", failed,
+		"cannot start the thread that renews leases; the lease of lock '%s' is as it "
+		"was",
 		lease->name);
 }
 
@@ -231,14 +261,6 @@ void hf_keeper_remove(hf_lease *lease)
 	if (*at)
 		*at = lease->next;
 	lease->listed = false;
-	pthread_mutex_unlock(&m->mutex);
-}
-
-void hf_keeper_wake(hf_manager *m)
-{
-	pthread_mutex_lock(&m->mutex);
-	if (m->keeper_runs)
-		ring(m);
 	pthread_mutex_unlock(&m->mutex);
 }
 

@@ -14,6 +14,12 @@ static bool ours(const hf_lease *lease)
 	return lease->fork_generation == hf_fork_generation();
 }
 
+/* Until when a lease with this ttl is trusted that was asked for at `base_ms`. */
+static int64_t trusted_until_ms(int64_t base_ms, int64_t ttl_ms)
+{
+	return base_ms + ttl_ms - hf_trust_margin_ms(ttl_ms);
+}
+
 void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 {
 	int64_t ttl_ms = lease->ttl_ms;
@@ -23,7 +29,7 @@ void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 		lease->due_ms = INT64_MAX;
 		return;
 	}
-	lease->trust_until_ms = base_ms + ttl_ms - hf_trust_margin_ms(ttl_ms);
+	lease->trust_until_ms = trusted_until_ms(base_ms, ttl_ms);
 	lease->due_ms = lease->renews ? base_ms + ttl_ms / 3 : INT64_MAX;
 }
 
@@ -77,6 +83,7 @@ void hf_lease_let_go(hf_lease *lease)
 	pthread_mutex_lock(&m->mutex);
 	lease->busy = false;
 	pthread_cond_broadcast(&m->changed);
+	hf_keeper_notice_nolock(lease);
 	pthread_mutex_unlock(&m->mutex);
 }
 
@@ -238,6 +245,34 @@ static hf_status renew(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	return st;
 }
 
+/*
+ * As renew(), with a ttl shorter than the lease has. It counts from before the
+ * store is asked: that may have it, and give the lock on, while we are not told.
+ */
+static hf_status shorten(hf_lease *lease, int64_t ttl_ms, hf_error *error)
+{
+	int64_t before_ttl_ms = lease->ttl_ms;
+	int64_t before_until_ms = lease->trust_until_ms;
+	int64_t before_due_ms = lease->due_ms;
+	int64_t now_ms = hf_boot_ms();
+	hf_status st;
+
+	lease->ttl_ms = ttl_ms;
+	/* Others read it meanwhile: it must never be longer than it was. */
+	if (trusted_until_ms(now_ms, ttl_ms) < before_until_ms)
+		lease->trust_until_ms = trusted_until_ms(now_ms, ttl_ms);
+	if (lease->renews)
+		lease->due_ms = now_ms + ttl_ms / 3;
+	st = renew(lease, ttl_ms, error);
+	/* It never will have it: as before, unless that was over meanwhile. */
+	if (st && st != HF_UNKNOWN && st != HF_LOST && hf_lease_valid(lease)) {
+		lease->ttl_ms = before_ttl_ms;
+		lease->trust_until_ms = before_until_ms;
+		lease->due_ms = before_due_ms;
+	}
+	return st;
+}
+
 hf_status hf_lease_confirm(hf_lease *lease, hf_error *error)
 {
 	hf_status st = HF_OK;
@@ -253,7 +288,7 @@ hf_status hf_lease_confirm(hf_lease *lease, hf_error *error)
 
 hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 {
-	hf_status st;
+	hf_status st = HF_OK;
 
 	if (!ours(lease) || !lease->manager)
 		return hf_fail(error, HF_LOST, "extend", 0,
@@ -261,15 +296,21 @@ hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
 		return hf_fail(error, HF_INVALID, "extend", 0,
 			"the ttl must be 0 (as it was) or 100 ms to 365 days");
-	st = seize_valid(lease, "extend", error);
+	if (lease->session_fd >= 0)
+		ttl_ms = 0; /* it lasts as long as the descriptor, whatever it is told */
+	if (ttl_ms)
+		st = hf_keeper_need(lease, error);
+	if (!st)
+		st = seize_valid(lease, "extend", error);
 	if (st)
 		return st;
-	st = renew(lease, ttl_ms, error);
+	if (ttl_ms && (!lease->ttl_ms || ttl_ms < lease->ttl_ms))
+		st = shorten(lease, ttl_ms, error);
+	else
+		st = renew(lease, ttl_ms, error);
 	hf_lease_let_go(lease);
 	if (st == HF_LOST)
 		hf_lease_tell_lost(lease);
-	if (!st && lease->listed)
-		hf_keeper_wake(lease->manager);
 	return st;
 }
 
@@ -282,6 +323,8 @@ hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
 	if (!ours(lease) || !lease->manager)
 		return hf_fail(error, HF_LOST, "convert", 0,
 			"this lease belongs to the parent process, or its manager is closed");
+	if ((unsigned)mode > HF_SHARED)
+		return hf_fail(error, HF_INVALID, "convert", 0, "unknown mode");
 	if (lease->session_fd >= 0)
 		return hf_fail(error, HF_INVALID, "convert", 0,
 			"a hold of this layout (flock) cannot change its mode: release it and "

@@ -1,6 +1,7 @@
 /* Opening and closing a manager, and what it knows between calls. */
 #include "manager.h"
 #include "base/sha256.h"
+#include "fence.h"
 #include "store/registry.h"
 
 #include <stdio.h>
@@ -140,6 +141,11 @@ hf_status hf_manager_check(hf_manager *m, const char *name, hf_error *error)
 	if (m->fork_generation != hf_fork_generation())
 		return hf_fail(error, HF_INVALID, "manager", 0,
 			"this manager was opened before a fork: open another in the child");
+	if (name && hf_fence_is_key(name))
+		return hf_fail(error, HF_INVALID, "name", 0,
+			"names that begin as '%.15s' does are kept for fences: look with "
+			"'holdfast fence', or give the lock another name",
+			name);
 	return hf_check_name(name, error);
 }
 
@@ -244,6 +250,8 @@ static struct hf_known *claim_place(hf_manager *m, const char *name)
 	if (!copy)
 		return NULL;
 	free(known->name);
+	hf_snapshot_clear(&known->snapshot);
+	known->has_record = false;
 	known->name = copy;
 	known->gen = 0;
 	known->counter = 0;
@@ -259,6 +267,29 @@ void hf_manager_remember(hf_manager *m, hf_attempt *attempt)
 	if (known)
 		keep_state(known, attempt);
 	hf_attempt_exchange_memory(&m->spare, attempt);
+	pthread_mutex_unlock(&m->mutex);
+}
+
+uint64_t hf_manager_known_token(hf_manager *m, const char *key)
+{
+	struct hf_known *known = place_of(m, key);
+	uint64_t token = 0;
+
+	pthread_mutex_lock(&m->mutex);
+	if (known->name && !strcmp(known->name, key))
+		token = known->counter;
+	pthread_mutex_unlock(&m->mutex);
+	return token;
+}
+
+void hf_manager_learn_token(hf_manager *m, const char *key, uint64_t token)
+{
+	struct hf_known *known;
+
+	pthread_mutex_lock(&m->mutex);
+	known = claim_place(m, key);
+	if (known && token > known->counter)
+		known->counter = token;
 	pthread_mutex_unlock(&m->mutex);
 }
 

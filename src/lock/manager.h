@@ -3,6 +3,7 @@
  *
  *	manager.c   open, close, and what is known of each name between calls
  *	acquire.c   requests from options; acquire
+ *	acquire_many.c  several of them, all or none
  *	lease.c     a lease in hand: queries, release, extend, convert
  *	driver.c    runs an attempt, blocking
  *	bell.c	    wakes those whose turn has come
@@ -10,6 +11,7 @@
  *	register.c  the one wrapper around a store's operations
  *	inspect.c   status, list, history
  *	admin.c     release_by, force_release, cleanup
+ *	admit.c     fences
  *	observed.c  observations kept between runs
  *
  * Locks: manager.mutex guards the list of leases, the keeper's state, the
@@ -74,7 +76,7 @@ struct hf_manager {
 struct hf_lease {
 	hf_manager *manager; /* NULL once the manager is closed */
 	hf_lease *next;
-	bool listed; /* the keeper looks after it */
+	bool listed; /* among the manager's leases */
 	bool busy; /* somebody works on it, without the mutex */
 	bool renews; /* the keeper renews it */
 	unsigned fork_generation;
@@ -112,7 +114,7 @@ hf_status hf_register_watch(hf_manager *m, const char *name, const hf_etag *seen
 hf_now hf_now_here(void);
 void hf_manager_log(hf_manager *m, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* HF_INVALID in a forked child. */
+/* HF_INVALID in a forked child, and for a name that no lock may have. */
 hf_status hf_manager_check(hf_manager *m, const char *name, hf_error *error);
 /*
  * What a record keeps of a fingerprint: enough to compare it, not to read it
@@ -127,8 +129,16 @@ hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask);
 /* The state known from before, moved out; and put back after an attempt. */
 void hf_manager_recall(hf_manager *m, hf_attempt *attempt);
 void hf_manager_remember(hf_manager *m, hf_attempt *attempt);
+/* The greatest token that this process knows a fence's key to have seen; 0: none. */
+uint64_t hf_manager_known_token(hf_manager *m, const char *key);
+void hf_manager_learn_token(hf_manager *m, const char *key, uint64_t token);
 /* The liveness file, made on first use. NULL: none can be had (logged once). */
 hf_liveness *hf_manager_liveness(hf_manager *m);
+
+/* ---- acquire.c ---- */
+
+/* HF_INVALID: these options are not for this store, or for none. */
+hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_error *error);
 
 /* ---- driver.c ---- */
 
@@ -182,12 +192,20 @@ void hf_lease_let_go(hf_lease *lease);
 
 /* ---- keeper.c ---- */
 
-/* From now on the keeper looks after the lease. */
+/*
+ * From now on the keeper knows the lease, so that closing the manager reaches
+ * it; it looks after those that are bound.
+ */
 hf_status hf_keeper_add(hf_lease *lease, hf_error *error);
+/* The lease is to get a ttl: let there be a thread that renews it. */
+hf_status hf_keeper_need(hf_lease *lease, hf_error *error);
 /* Seize the lease and take it off the keeper's list; it stays seized. */
 void hf_keeper_remove(hf_lease *lease);
-/* A lease's times have changed. */
-void hf_keeper_wake(hf_manager *m);
+/*
+ * The lease's times have changed, or nobody works on it any more: the keeper
+ * may have looked past it in the meantime. Under the mutex.
+ */
+void hf_keeper_notice_nolock(hf_lease *lease);
 /* End the thread; leases are abandoned. */
 void hf_keeper_stop(hf_manager *m);
 

@@ -332,9 +332,9 @@ static bool check_grant(hf_grant *g)
 	if (!g->group[0])
 		g->group = g->id;
 	return good_id(g->id) && (g->group == g->id || good_id(g->group)) &&
-	       g->flags <= HF_GRANT_BOUND && span_in_range(g->ttl_ms) &&
-	       span_in_range(g->lock_delay_ms) && time_in_range(g->deadline_ms) &&
-	       g->renewals <= HF_RECORD_COUNT_MAX;
+	       !(g->flags & ~(uint32_t)(HF_GRANT_BOUND | HF_GRANT_FOR_TREE)) &&
+	       span_in_range(g->ttl_ms) && span_in_range(g->lock_delay_ms) &&
+	       time_in_range(g->deadline_ms) && g->renewals <= HF_RECORD_COUNT_MAX;
 }
 
 static bool read_grant(char *line, hf_grant *g)

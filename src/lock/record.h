@@ -36,7 +36,8 @@
 /* Bits of hf_grant.flags. */
 enum {
 	HF_GRANT_BOUND = 1 << 0, /* ends with its process */
-	HF_GRANT_FOREIGN = 1 << 1 /* a neighbour's (R5); never in the text */
+	HF_GRANT_FOREIGN = 1 << 1, /* a neighbour's (R5); never in the text */
+	HF_GRANT_FOR_TREE = 1 << 2 /* kept until all below its process has ended */
 };
 
 /* One hold of a lock. All strings are borrowed and never NULL. */

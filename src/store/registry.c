@@ -254,11 +254,28 @@ static void say_unknown(const char *scheme, const struct folders *folders, hf_er
 	hf_buf_free(&known);
 }
 
+/* The module's file in the first folder that has it; NULL: none, or no memory. */
+static char *module_path(const struct folders *folders, const char *scheme)
+{
+	char *path;
+	size_t i;
+
+	for (i = 0; i < folders->count; i++) {
+		if (asprintf(&path, "%s/" MODULE_PREFIX "%s" MODULE_SUFFIX, folders->paths[i],
+			    scheme) < 0)
+			return NULL;
+		if (!access(path, F_OK))
+			return path;
+		free(path);
+	}
+	return NULL;
+}
+
 const hf_store_ops *hf_store_find(const char *scheme, const char *module_dir, hf_error *error)
 {
 	struct folders *folders;
 	const hf_store_ops *ops = NULL;
-	bool found = false;
+	char *path;
 	size_t i;
 
 	for (i = 0; i < HF_ARRAY_LEN(built_in); i++)
@@ -270,21 +287,33 @@ const hf_store_ops *hf_store_find(const char *scheme, const char *module_dir, hf
 		return NULL;
 	}
 	find_folders(module_dir, folders);
-	for (i = 0; !found && i < folders->count; i++) {
-		char *path;
-
-		if (asprintf(&path, "%s/" MODULE_PREFIX "%s" MODULE_SUFFIX, folders->paths[i],
-			    scheme) < 0)
-			break;
-		found = access(path, F_OK) == 0;
-		if (found)
-			(void)load(path, &ops, error);
-		free(path);
-	}
-	if (!found)
+	path = module_path(folders, scheme);
+	if (path)
+		(void)load(path, &ops, error);
+	else
 		say_unknown(scheme, folders, error);
+	free(path);
 	free(folders);
 	return ops;
+}
+
+bool hf_store_exists(const char *scheme, const char *module_dir)
+{
+	struct folders *folders;
+	char *path = NULL;
+	bool found;
+
+	if (is_built_in(scheme))
+		return true;
+	folders = malloc(sizeof(*folders));
+	if (folders) {
+		find_folders(module_dir, folders);
+		path = module_path(folders, scheme);
+	}
+	found = path;
+	free(folders);
+	free(path);
+	return found;
 }
 
 /* ---- options ---- */

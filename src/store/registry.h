@@ -15,6 +15,9 @@
  */
 const hf_store_ops *hf_store_find(const char *scheme, const char *module_dir, hf_error *error);
 
+/* Whether there is a store of this scheme: built in, or a module's file. */
+bool hf_store_exists(const char *scheme, const char *module_dir);
+
 /* HF_INVALID if the URL has an option that the store does not list. */
 hf_status hf_store_check_options(const hf_store_ops *ops, const hf_url *url, hf_error *error);
 

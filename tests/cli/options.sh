@@ -116,7 +116,7 @@ hf release -S "$S" x --id "${first#* }"
 is "release takes the printed id" "$code" 0
 
 # ---- help ----
-for command in acquire release extend status list log wait cleanup force-release stores version; do
+for command in acquire release extend status list log wait cleanup fence force-release stores version; do
 	hf "$command" --help
 	like "$command --help tells its usage" "$code $out" "0 usage: holdfast $command*--help*"
 	same=$out

@@ -133,13 +133,13 @@ static void wall__is_told_in_utc(void **state)
 	char text[40];
 
 	(void)state;
-	cli_format_wall(0, false, text);
-	assert_string_equal(text, "1970-01-01T00:00:00Z");
-	cli_format_wall(INT64_C(1714564800007), true, text);
+	cli_format_wall(0, text);
+	assert_string_equal(text, "1970-01-01T00:00:00.000Z");
+	cli_format_wall(INT64_C(1714564800007), text);
 	assert_string_equal(text, "2024-05-01T12:00:00.007Z");
-	cli_format_wall(-1, true, text);
+	cli_format_wall(-1, text);
 	assert_string_equal(text, "-");
-	cli_format_wall(INT64_MAX, true, text);
+	cli_format_wall(INT64_MAX, text);
 	assert_string_equal(text, "-");
 }
 

@@ -50,7 +50,7 @@ like "an empty NO_COLOR is none" "$out" "*${esc}*"
 on_terminal status plain
 like "status has columns, too" "$out" "*NAME*plain *alice*"
 on_terminal log plain
-like "so has log" "$out" "*TIME*EVENT*acquire*alice*"
+like "so has log, to the millisecond" "$out" "*TIME*EVENT*:??.???Z*acquire*alice*"
 on_terminal stores
 like "so has stores" "$out" "*STORE*WHERE*file *built in*"
 hf list

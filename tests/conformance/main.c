@@ -25,13 +25,16 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		cmocka_set_test_filter(argv[2]);
 	world_make(argv[1]);
-	all = calloc(register_test_count + lease_test_count + tidy_test_count + race_test_count,
+	all = calloc(register_test_count + lease_test_count + many_test_count +
+			     tidy_test_count + fence_test_count + race_test_count,
 		sizeof(*all));
 	if (!all)
 		return 2;
 	n = append(all, n, register_tests, register_test_count);
 	n = append(all, n, lease_tests, lease_test_count);
+	n = append(all, n, many_tests, many_test_count);
 	n = append(all, n, tidy_tests, tidy_test_count);
+	n = append(all, n, fence_tests, fence_test_count);
 	n = append(all, n, race_tests, race_test_count);
 	failed = _cmocka_run_group_tests(argv[1], all, n, NULL, NULL);
 	free(all);

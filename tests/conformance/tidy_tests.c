@@ -144,11 +144,117 @@ static void list__shows_every_held_lock(void **state)
 	hf_close(m);
 }
 
+/* ---- damage ---- */
+
+static uint64_t token_of_one(hf_manager *m, const char *name)
+{
+	hf_lease *lease = take(m, name, NULL);
+	uint64_t token = hf_lease_token(lease);
+
+	give_back(lease);
+	return token;
+}
+
+/* It is refused without even_corrupt, and with it goes, and tokens grow on. */
+static void replace(hf_manager *m, const char *name, uint64_t token)
+{
+	hf_lock_info *info;
+	size_t ended = 7;
+	hf_error error;
+
+	assert_int_equal(hf_force_release(m, name, NULL, 0, &ended, &error), HF_CORRUPT);
+	assert_int_equal(ended, 0);
+	assert_int_equal(try_it(m, name, NULL), HF_CORRUPT);
+	if (hf_force_release(m, name, "mender", 1, &ended, &error))
+		fail_msg("%s", error.text);
+	assert_int_equal(ended, 0);
+	assert_int_equal(hf_lock_status(m, name, &info, &error), HF_OK);
+	assert_int_equal(info->state, HF_OK);
+	hf_lock_info_free(info);
+	assert_int_equal(holders(m, name), 0);
+	assert_true(token_of_one(m, name) > token);
+}
+
+static void damage__that_the_store_can_read_is_replaced_by_force(void **state)
+{
+	static const char *const junk[] = {"not a record", "holdfast 999\nlock\nend\n",
+		"holdfast 1\nlock name=other gen=1 token=1\nevent gen=1\nend\n"};
+	hf_manager *m = world_open();
+	char name[128];
+	size_t i;
+
+	(void)state;
+	hf_copy(name, sizeof(name), world_name("junk"));
+	for (i = 0; i < HF_ARRAY_LEN(junk); i++) {
+		uint64_t token = token_of_one(m, name);
+
+		world_put_record(name, junk[i]);
+		replace(m, name, token);
+	}
+	hf_close(m);
+}
+
+static void damage__that_the_store_cannot_read_is_replaced_by_force(void **state)
+{
+	hf_manager *m = world_open();
+	hf_lock_info *info;
+	hf_error error;
+	char name[128];
+	uint64_t token;
+	hf_status now;
+
+	(void)state;
+	if (!under_test.processes) {
+		hf_close(m);
+		skip();
+	}
+	hf_copy(name, sizeof(name), world_name("broken"));
+	token = token_of_one(m, name);
+	world_damage(name);
+	assert_int_equal(hf_lock_status(m, name, &info, &error), HF_OK);
+	now = info->state;
+	hf_lock_info_free(info);
+	/* In git-history the ref is put right from the slot file, which is whole. */
+	if (now == HF_OK && !strcmp(under_test.kind, "git-history"))
+		assert_true(token_of_one(m, name) > token);
+	else
+		replace(m, name, token);
+	hf_close(m);
+}
+
+static int force(int i, void *arg)
+{
+	hf_manager *m = world_open();
+	hf_error error = {.text = ""};
+	hf_status st = hf_force_release(m, arg, NULL, 1, NULL, &error);
+
+	if (st)
+		printf("# %d: %s: %s\n", i, hf_status_name(st), error.text);
+	hf_close(m);
+	return st != HF_OK;
+}
+
+static void damage__is_replaced_by_whoever_comes_first(void **state)
+{
+	unsigned rounds = world_scaled(10);
+	char name[128];
+
+	(void)state;
+	hf_copy(name, sizeof(name), world_name("together"));
+	while (rounds-- > 0) {
+		world_put_record(name, "junk");
+		world_run(4, force, name, 60);
+	}
+}
+
 const struct CMUnitTest tidy_tests[] = {
 	cmocka_unit_test(bad_input__is_refused_and_changes_nothing),
 	cmocka_unit_test(bad_input__unknown_urls_say_what_to_do),
 	cmocka_unit_test(cleanup__forgets_what_is_long_free_and_tokens_still_grow),
 	cmocka_unit_test(cleanup__many_names_used_once_leave_a_small_space),
 	cmocka_unit_test(list__shows_every_held_lock),
+	cmocka_unit_test(damage__that_the_store_can_read_is_replaced_by_force),
+	cmocka_unit_test(damage__that_the_store_cannot_read_is_replaced_by_force),
+	cmocka_unit_test(damage__is_replaced_by_whoever_comes_first),
 };
 const size_t tidy_test_count = HF_ARRAY_LEN(tidy_tests);

@@ -166,6 +166,28 @@ static void scribble(const char *path)
 	close(fd);
 }
 
+void world_put_record(const char *name, const char *text)
+{
+	register_under_test r = world_register();
+	hf_event_text event = {"test", "test"};
+	hf_public_view view = {.held = 0};
+	hf_change change = {.data = text, .len = strlen(text), .event = &event};
+	hf_snapshot before;
+	hf_snapshot reply;
+	hf_error error;
+
+	memset(&before, 0, sizeof(before));
+	memset(&reply, 0, sizeof(reply));
+	if (r.ops->capabilities(r.store) & HF_CAP_NEIGHBOURS)
+		change.view = &view;
+	if (r.ops->read(r.store, name, &before, &error) ||
+		r.ops->swap(r.store, name, &before.etag, &change, &reply, &error))
+		fail_msg("%s: %s", name, error.text);
+	hf_snapshot_clear(&before);
+	hf_snapshot_clear(&reply);
+	world_register_close(&r);
+}
+
 void world_damage(const char *name)
 {
 	char escaped[256];

@@ -48,6 +48,9 @@ void world_register_close(register_under_test *r);
 /* Does the stored record of `name` hold this text? */
 bool world_record_has(const char *name, const char *text);
 
+/* Swap this text in as the record of `name`: whole to the store, junk to who reads it. */
+void world_put_record(const char *name, const char *text);
+
 /* Make the stored state of `name` unreadable, by the medium's own means. */
 void world_damage(const char *name);
 /* Files and folders below the store's place; -1: it has none. */
@@ -85,8 +88,12 @@ extern const struct CMUnitTest register_tests[];
 extern const size_t register_test_count;
 extern const struct CMUnitTest lease_tests[];
 extern const size_t lease_test_count;
+extern const struct CMUnitTest many_tests[];
+extern const size_t many_test_count;
 extern const struct CMUnitTest tidy_tests[];
 extern const size_t tidy_test_count;
+extern const struct CMUnitTest fence_tests[];
+extern const size_t fence_test_count;
 extern const struct CMUnitTest race_tests[];
 extern const size_t race_test_count;
 

@@ -1,7 +1,7 @@
 /*
  * sweep KIND: what a death or a refused system call leaves behind.
  *
- * A victim process acquires, renews or releases while its system calls are
+ * A victim process acquires, renews, releases or passes a fence while its system calls are
  * counted (ptrace). One run for each n: it is killed with SIGKILL right before
  * its n-th call (so after its (n-1)-th), or its n-th call is refused with an
  * errno. Then the next contender must get in at once, with a greater token,
@@ -22,13 +22,14 @@
 #define MARK_END 0x48464202
 #define CALLS_MAX 3000
 
-enum operation { OP_ACQUIRE, OP_RENEW, OP_RELEASE, OP_FIRST };
+enum operation { OP_ACQUIRE, OP_RENEW, OP_RELEASE, OP_FIRST, OP_FENCE };
 
-static const char *const operation_names[] = {"acquire", "renew", "release", "first acquire"};
+static const char *const operation_names[] = {
+	"acquire", "renew", "release", "first acquire", "fence"};
 
 /* What the victim tells us, in shared memory: it may be dead when we look. */
 struct testimony {
-	uint64_t token; /* the last that an acquire returned */
+	uint64_t token; /* the last that an acquire returned; OP_FENCE: seen before */
 	bool answered; /* the operation under test returned ... */
 	hf_status status; /* ... this */
 	char text[384];
@@ -41,6 +42,24 @@ static const char *lock_name;
 static void mark(long what)
 {
 	syscall(SYS_kill, 0x7fffffff, what);
+}
+
+/* The fence has seen told->token and is shown one that is greater. */
+static int fence_victim(void)
+{
+	hf_manager *m = world_open();
+	hf_error error = {.kind = HF_OK};
+
+	if (hf_fence_admit(m, lock_name, told->token, NULL, &error))
+		return 1;
+	mark(MARK_BEGIN);
+	told->status = hf_fence_admit(m, lock_name, told->token + 5, NULL, &error);
+	if (told->status)
+		hf_copy(told->text, sizeof(told->text), error.text);
+	told->answered = true;
+	mark(MARK_END);
+	pause();
+	return 0;
 }
 
 static int victim(enum operation op)
@@ -97,7 +116,7 @@ static pid_t start_victim(enum operation op)
 	if (pid == 0) {
 		ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 		raise(SIGSTOP);
-		_exit(victim(op));
+		_exit(op == OP_FENCE ? fence_victim() : victim(op));
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSTOPPED(status));
@@ -243,6 +262,32 @@ static void check_next(const char *when)
 	hf_close(m);
 }
 
+/* One of the two, what it was told is true, and the next guest is judged by it. */
+static void check_fence(const char *when)
+{
+	hf_manager *m = world_open();
+	bool failed = told->answered && told->status && told->status != HF_UNKNOWN;
+	uint64_t seen;
+	hf_error error;
+
+	if (hf_fence_seen(m, lock_name, &seen, &error))
+		fail_msg("%s: %s", when, error.text);
+	if (seen != told->token + 5 &&
+		(seen != told->token || (told->answered && !told->status)))
+		fail_msg("%s: %llu was seen, not %llu", when, (unsigned long long)seen,
+			(unsigned long long)told->token + 5);
+	if (failed && (seen != told->token || strlen(told->text) < 10))
+		fail_msg("%s: it was told '%s' (%s) and was seen all the same", when,
+			hf_status_name(told->status), told->text);
+	if (hf_fence_admit(m, lock_name, seen - 1, NULL, &error) != HF_FENCED)
+		fail_msg("%s: a smaller token was admitted", when);
+	if (hf_fence_admit(m, lock_name, told->token + 6, NULL, &error))
+		fail_msg("%s: the next guest: %s", when, error.text);
+	if (hf_fence_admit(m, lock_name, told->token + 5, NULL, &error) != HF_FENCED)
+		fail_msg("%s: the one before the next was admitted after it", when);
+	hf_close(m);
+}
+
 /* The victim lives and was told something: is it true? */
 static void check_testimony(enum operation op, const char *when)
 {
@@ -284,6 +329,8 @@ static void sweep(enum operation op, int refuse)
 		if (op == OP_FIRST)
 			lock_name = world_name("first/name");
 		memset(told, 0, sizeof(*told));
+		if (op == OP_FENCE)
+			told->token = 10 * (uint64_t)n;
 		hit = run_victim(op, n, refuse, &pid);
 		snprintf(when, sizeof(when), "%s, %s before call %d", operation_names[op],
 			refuse ? strerror(refuse) : "killed", n);
@@ -294,11 +341,15 @@ static void sweep(enum operation op, int refuse)
 				usleep(300);
 			if (!told->answered)
 				fail_msg("%s: no answer within 20 s", when);
-			check_testimony(op, when);
+			if (op != OP_FENCE)
+				check_testimony(op, when);
 			kill(pid, SIGKILL);
 			world_wait(pid);
 		}
-		check_next(when);
+		if (op == OP_FENCE)
+			check_fence(when);
+		else
+			check_next(when);
 		if (!hit)
 			break;
 		if (n == 2)
@@ -363,6 +414,24 @@ static void sweep__each_call_of_renew_refused_for_a_broken_disk(void **state)
 	sweep(OP_RENEW, EIO);
 }
 
+static void sweep__killed_before_each_call_of_a_fence(void **state)
+{
+	(void)state;
+	sweep(OP_FENCE, 0);
+}
+
+static void sweep__each_call_of_a_fence_refused_for_a_full_disk(void **state)
+{
+	(void)state;
+	sweep(OP_FENCE, ENOSPC);
+}
+
+static void sweep__each_call_of_a_fence_refused_for_a_broken_disk(void **state)
+{
+	(void)state;
+	sweep(OP_FENCE, EIO);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -374,6 +443,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sweep__each_call_of_release_refused_for_a_full_disk),
 		cmocka_unit_test(sweep__each_call_of_acquire_refused_for_a_broken_disk),
 		cmocka_unit_test(sweep__each_call_of_renew_refused_for_a_broken_disk),
+		cmocka_unit_test(sweep__killed_before_each_call_of_a_fence),
+		cmocka_unit_test(sweep__each_call_of_a_fence_refused_for_a_full_disk),
+		cmocka_unit_test(sweep__each_call_of_a_fence_refused_for_a_broken_disk),
 	};
 	int failed;
 

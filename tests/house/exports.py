@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""The shared library exports what holdfast.h declares, and modules need none of it."""
+"""The shared library exports what the public headers declare, and modules need none of it."""
 
 import glob
 import os
 import re
 import sys
 
-from tap import BUILD, main, read, rule, run
+from tap import BUILD, main, public_api, rule, run
 
 DECLARED = re.compile(r"\b(hf_\w+)\s*\(")
 MODULE_ENTRY = "hf_store_module"
@@ -22,9 +22,8 @@ def symbols(path, *flags):
 
 
 def declared():
-    """Functions that holdfast.h declares HF_API."""
-    text = re.sub(r"/\*.*?\*/", "", read("include/holdfast/holdfast.h"), flags=re.DOTALL)
-    text = re.sub(r"^\s*#.*(?:\\\n.*)*$", "", text, flags=re.MULTILINE)
+    """Functions that holdfast.h, or what it includes, declares HF_API."""
+    text = re.sub(r"^\s*#.*(?:\\\n.*)*$", "", public_api(), flags=re.MULTILINE)
     found = set()
     for declaration in text.split(";"):
         if "HF_API" in declaration:
@@ -36,7 +35,7 @@ def modules():
     return sorted(glob.glob(os.path.join(BUILD, "modules", "*.so")))
 
 
-@rule("libholdfast.so exports exactly what holdfast.h declares HF_API")
+@rule("libholdfast.so exports exactly what the public headers declare HF_API")
 def exports_are_declared():
     library = os.path.join(BUILD, "libholdfast.so")
     exported = {n for n, kind in symbols(library, "--defined-only").items() if kind in "TDBRWV"}

@@ -10,8 +10,8 @@ from tap import main, read, rule, tracked
 
 # In src/lock/ two floors live: the rules know no store, the manager joins both.
 RULES = {
-    "attempt", "decision", "fields", "lock_state", "observer", "queue", "record", "rules",
-    "snapshot", "trust",
+    "attempt", "decision", "fence", "fields", "lock_state", "observer", "queue", "record",
+    "rules", "snapshot", "trust",
 }
 
 BELOW = {"base": set()}

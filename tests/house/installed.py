@@ -8,13 +8,12 @@ import shutil
 import sys
 import tempfile
 
-from tap import BUILD, TOP, main, rule, run
+from tap import BUILD, TOP, main, rule, run, tracked
 
 WANTED = [
     "bin/holdfast",
     "bin/git-hold",
-    "include/holdfast/holdfast.h",
-    "include/holdfast/store.h",
+    *[name for name in tracked(".h") if name.startswith("include/")],
     "lib*/libholdfast.so",
     "lib*/libholdfast.so.0",
     "lib*/libholdfast.a",

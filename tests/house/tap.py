@@ -6,6 +6,7 @@ both of which every rule may use as TOP and BUILD.
 """
 
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -45,6 +46,12 @@ def tracked(*patterns):
 def read(name):
     with open(os.path.join(TOP, name), encoding="utf-8", errors="replace") as file:
         return file.read()
+
+
+def public_api():
+    """What users of the library include, without comments; not what is for authors of stores."""
+    names = [n for n in tracked(".h") if n.startswith("include/") and not n.endswith("/store.h")]
+    return re.sub(r"/\*.*?\*/", "", "\n".join(read(n) for n in names), flags=re.DOTALL)
 
 
 def run(arguments, **more):

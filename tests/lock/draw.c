@@ -152,6 +152,8 @@ hf_grant draw_grant(draw *d)
 	g.mode = draw_chance(d, 50) ? HF_SHARED : HF_EXCLUSIVE;
 	g.limit = g.mode == HF_SHARED ? (uint32_t)draw_below(d, 5) : 0;
 	g.flags = draw_chance(d, 50) ? HF_GRANT_BOUND : 0;
+	if (g.flags && draw_chance(d, 30))
+		g.flags |= HF_GRANT_FOR_TREE;
 	g.priority = (int32_t)draw_below(d, 21) - 10;
 	g.ttl_ms = some_ms(d);
 	g.lock_delay_ms = draw_chance(d, 30) ? some_ms(d) : 0;

@@ -160,6 +160,7 @@ hf_status put_over(hf_store *store, const char *name, const hf_etag *expected,
 	hf_change change = {.data = record,
 		.len = strlen(record),
 		.event = event ? &text : NULL,
+		.history_limit = 1000,
 		.view = view};
 	hf_snapshot reply = {.data = NULL};
 	hf_status st = ops->swap(store, name, expected, &change, &reply, error);

@@ -178,7 +178,7 @@ static hf_status trim_log(hf_store *store, gs_lock *lock, gs_state *state, hf_er
 static hf_status keep_short(hf_store *store, gs_lock *lock, const hf_change *change,
 	gs_state *state, hf_error *error)
 {
-	size_t limit = change->history_limit ? change->history_limit : store->history;
+	size_t limit = store->history_given ? store->history : change->history_limit;
 
 	if (limit && state->events / 2 >= limit)
 		return gs_branch_shorten(store, lock, state, limit, error);

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define HISTORY_DEFAULT 1000
 #define PATIENCE_DEFAULT_MS 10000
 
 /* ---- opening ---- */
@@ -66,12 +65,13 @@ static hf_status read_options(
 	const char *history = hf_url_option_of(url, "history");
 	const char *sync = hf_url_option_of(url, "sync");
 	const char *patience = hf_url_option_of(url, "patience");
-	uint64_t number = HISTORY_DEFAULT;
+	uint64_t number = 0;
 
 	if (history && (!hf_parse_u64(history, &number) || number > 100000000))
 		return bad_option("history", history,
 			"it is how many events are kept at least; 0: all", error);
 	store->history = (size_t)number;
+	store->history_given = history != NULL;
 	if (sync && strcmp(sync, "none") && strcmp(sync, "full"))
 		return bad_option("sync", sync, "it is 'none' or 'full'", error);
 	store->sync = sync && !strcmp(sync, "full");
@@ -230,7 +230,7 @@ static hf_status store_history(hf_store *store, const char *name, size_t limit,
 static const char *const option_lines[] = {
 	"layout=history|blob - a branch of events, or gitvan's metadata blobs (history)",
 	"prefix=REFS - where the blobs' refs are (refs/gitvan/locks)",
-	"history=N - events kept at least; 0: all (1000)",
+	"history=N - events kept at least, whatever --history says; 0: all",
 	"sync=none|full - full: survives a power cut (none)",
 	"patience=DURATION - how long a stuck process is waited for",
 	NULL,

@@ -155,7 +155,7 @@ static hf_status keep_newest(
 static hf_status log_event(
 	hf_store *store, gs_lock *lock, const hf_change *change, gs_state *now, hf_error *error)
 {
-	size_t limit = change->history_limit ? change->history_limit : store->history;
+	size_t limit = store->history_given ? store->history : change->history_limit;
 	hf_buf text = HF_BUF_INIT;
 	gs_entry entry;
 	hf_status st = HF_OK;

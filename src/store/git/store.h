@@ -75,7 +75,8 @@ struct hf_store {
 	int common_fd;
 	char prefix[200]; /* of the refs: "refs/holdfast/locks/" */
 	char space[224]; /* of the side files: "holdfast/locks" */
-	size_t history; /* events kept when the change does not say; 0: all */
+	bool history_given; /* in the URL: it says then, not the change */
+	size_t history; /* events kept at least; 0: all */
 	int64_t patience_ms; /* of one operation that is stuck */
 	bool sync;
 	bool network;
