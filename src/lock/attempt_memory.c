@@ -13,6 +13,7 @@ void hf_attempt_free(hf_attempt *attempt)
 	hf_buf_free(&attempt->out);
 	hf_buf_free(&attempt->line);
 	hf_buf_free(&attempt->summary);
+	hf_buf_free(&attempt->deadlock.words);
 	hf_observer_free(&attempt->own_observer);
 	free(attempt->evidence);
 	attempt->evidence = NULL;

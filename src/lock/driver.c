@@ -90,6 +90,57 @@ static void ring(void *arg, const hf_waiter *waiter)
 		hf_bell_ring(waiter->want.id);
 }
 
+/* ---- looking for circles ---- */
+
+static hf_status read_record(void *arg, const char *name, hf_record *record)
+{
+	hf_snapshot snapshot = {.len = 0};
+	hf_status st = hf_register_read(arg, name, &snapshot, NULL);
+
+	/* A neighbour waits for nobody here. */
+	free(snapshot.foreign);
+	snapshot.foreign = NULL;
+	if (!st)
+		st = hf_snapshot_decode(name, &snapshot, record, NULL);
+	hf_snapshot_clear(&snapshot);
+	return st;
+}
+
+static bool proven_dead(void *arg, const hf_process *process)
+{
+	const hf_manager *m = arg;
+
+	return (m->capabilities & HF_CAP_HOST_LOCAL) && hf_process_proven_dead(process);
+}
+
+/* What others hold for us (a run around us) is believed to be held. */
+static bool known_lost(void *arg, const char *id)
+{
+	hf_manager *m = arg;
+	const hf_lease *lease;
+	bool lost = false;
+
+	pthread_mutex_lock(&m->mutex);
+	for (lease = m->leases; lease; lease = lease->next)
+		lost = lost || (!strcmp(lease->id, id) && !hf_lease_valid(lease));
+	pthread_mutex_unlock(&m->mutex);
+	return lost;
+}
+
+static void look(hf_manager *m, hf_attempt *a)
+{
+	const hf_deadlock_source source = {
+		.arg = m, .read = read_record, .dead = proven_dead, .lost = known_lost};
+	hf_status st =
+		hf_deadlock_look(&a->record, a->setup.request.grant.id, &source, &a->deadlock);
+
+	hf_attempt_on_look(a, st, hf_now_here());
+	if (a->ring_victim)
+		hf_bell_ring(a->deadlock.victim);
+}
+
+/* ---- waiting ---- */
+
 #define HOLDER_ENDED (-2)
 
 /*
@@ -238,6 +289,10 @@ static hf_step drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *d
 			if (!st)
 				after_swap(a);
 			hf_attempt_on_swap(a, st, &error, now);
+			break;
+		case HF_STEP_LOOK:
+			look(m, a);
+			now = hf_now_here();
 			break;
 		case HF_STEP_WAIT:
 			if (nowait)

@@ -51,7 +51,7 @@ typedef struct hf_grant {
 	const char *owner;
 	const char *fingerprint;
 	const char *info;
-	const char *under; /* ids of the grants it stands under, by commas */
+	const char *under; /* the holds it stands under, as under.h has them */
 	hf_mode mode;
 	uint32_t limit;
 	uint32_t flags;

@@ -6,13 +6,6 @@
 
 /* ---- who is let in ---- */
 
-static bool conflicts(const hf_grant *held, const hf_grant *want)
-{
-	if (held->flags & HF_GRANT_FOREIGN)
-		return true;
-	return held->mode == HF_EXCLUSIVE || want->mode == HF_EXCLUSIVE;
-}
-
 /* Those who share it, or have been offered to. */
 static size_t sharer_count(const hf_record *n, const hf_grant *want)
 {
@@ -34,7 +27,7 @@ static hf_status admissible(decision *d, const hf_grant *want)
 	size_t i;
 
 	for (i = 0; i < n->grant_count; i++)
-		if (conflicts(&n->grants[i], want))
+		if (hf_conflicts(&n->grants[i], want))
 			return HF_HELD;
 	if (n->closed_ms)
 		return HF_HELD; /* for every newcomer, whoever else is in */
@@ -42,7 +35,7 @@ static hf_status admissible(decision *d, const hf_grant *want)
 		const hf_waiter *w = &n->waiters[i];
 
 		if (w->offer && strcmp(w->want.id, want->id) != 0 &&
-			(conflicts(&w->want, want) || w->want.limit != want->limit))
+			(hf_conflicts(&w->want, want) || w->want.limit != want->limit))
 			return HF_HELD;
 	}
 	if (n->grant_count && n->grants[0].limit != want->limit)
@@ -170,7 +163,7 @@ static hf_verdict held(decision *d)
 
 		if (hf_rules_over(d->prev, i, d->e))
 			continue;
-		if (!full && !conflicts(&d->prev->grants[i], want))
+		if (!full && !hf_conflicts(&d->prev->grants[i], want))
 			continue;
 		if (d->v.blocker < 0)
 			d->v.blocker = (int)i;
@@ -202,7 +195,7 @@ static bool take_from_holders(decision *d)
 
 		if (hf_rules_over(d->prev, i, d->e))
 			continue; /* not in next any more */
-		if (!(full || conflicts(g, want)) ||
+		if (!(full || hf_conflicts(g, want)) ||
 			(d->req->take == HF_TAKE_STALE &&
 				hf_unrenewed_ms(d->prev, i, d->e) < d->req->stale_after_ms)) {
 			j++;
