@@ -1,5 +1,6 @@
 /* From options to a request; acquiring. */
 #include "manager.h"
+#include "under.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -60,6 +61,8 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 		return bad(error, "a lease without a process is not kept for a tree of them");
 	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || (unsigned)o->mode > HF_SHARED)
 		return bad(error, "unknown mode or strategy");
+	if (o->under_count > HF_UNDER_MAX || (o->under_count && !o->under))
+		return bad(error, "up to 64 holds can be named in 'under'");
 	if (!text_fits(o->owner, TEXT_MAX) || !text_fits(o->fingerprint, TEXT_MAX))
 		return bad(
 			error, "owner and fingerprint must be up to 200 bytes of plain UTF-8");
@@ -105,6 +108,7 @@ static hf_lease *new_lease(
 	lease->bound = !(o->flags & HF_DETACHED);
 	lease->renews = lease->bound && !(o->flags & HF_NO_RENEW);
 	lease->fork_generation = hf_fork_generation();
+	lease->thread = hf_thread_number();
 	lease->lost_fd = -1;
 	lease->session_fd = -1;
 	lease->on_lost = o->on_lost;
@@ -195,10 +199,17 @@ static hf_status acquire_in_store(
 		.session_fd = lease->session_fd,
 		.session_mode = o->mode};
 	char verifier[HF_VERIFIER_MAX];
+	hf_buf under = HF_BUF_INIT;
 	hf_attempt attempt;
 	hf_status st;
 
 	fill_request(m, &setup.request, lease, o, verifier);
+	if (setup.request.queue)
+		hf_manager_under(m, o, &under);
+	if (under.failed)
+		return hf_fail_memory(error, "acquire");
+	if (under.len)
+		setup.request.grant.under = under.data;
 	setup.strategy = o->strategy;
 	setup.wait_ms = wait_ms;
 	setup.max_retries = o->max_retries;
@@ -210,6 +221,7 @@ static hf_status acquire_in_store(
 		hf_lease_trust(lease, attempt.base_ms);
 	}
 	hf_attempt_free(&attempt);
+	hf_buf_free(&under);
 	return st;
 }
 

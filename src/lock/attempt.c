@@ -245,7 +245,8 @@ static hf_step held(hf_attempt *a, hf_now now)
 	if (s->strategy == HF_RETRY) {
 		if (a->tries >= s->max_retries)
 			return conclude(a, HF_HELD, now);
-		wake = after(now.boot_ms, hf_attempt_backoff_ms(a, s->backoff_min_ms, s->backoff_max_ms));
+		wake = after(now.boot_ms,
+			hf_attempt_backoff_ms(a, s->backoff_min_ms, s->backoff_max_ms));
 	} else {
 		wake = now.boot_ms + hf_attempt_pause_ms(a);
 	}

@@ -113,18 +113,9 @@ static bool proven_dead(void *arg, const hf_process *process)
 	return (m->capabilities & HF_CAP_HOST_LOCAL) && hf_process_proven_dead(process);
 }
 
-/* What others hold for us (a run around us) is believed to be held. */
 static bool known_lost(void *arg, const char *id)
 {
-	hf_manager *m = arg;
-	const hf_lease *lease;
-	bool lost = false;
-
-	pthread_mutex_lock(&m->mutex);
-	for (lease = m->leases; lease; lease = lease->next)
-		lost = lost || (!strcmp(lease->id, id) && !hf_lease_valid(lease));
-	pthread_mutex_unlock(&m->mutex);
-	return lost;
+	return hf_manager_knows_lost(arg, id);
 }
 
 static void look(hf_manager *m, hf_attempt *a)

@@ -4,6 +4,7 @@
  *	manager.c   open, close, and what is known of each name between calls
  *	acquire.c   requests from options; acquire
  *	acquire_many.c  several of them, all or none
+ *	held_under.c  what is kept while one waits
  *	lease.c     a lease in hand: queries, release, extend, convert
  *	driver.c    runs an attempt, blocking
  *	bell.c	    wakes those whose turn has come
@@ -80,6 +81,7 @@ struct hf_lease {
 	bool busy; /* somebody works on it, without the mutex */
 	bool renews; /* the keeper renews it */
 	unsigned fork_generation;
+	uint64_t thread; /* that acquired it; hf_thread_number() */
 	const char *name; /* in texts */
 	const char *owner; /* in texts */
 	char id[HF_ID_LEN + 1];
@@ -134,6 +136,15 @@ uint64_t hf_manager_known_token(hf_manager *m, const char *key);
 void hf_manager_learn_token(hf_manager *m, const char *key, uint64_t token);
 /* The liveness file, made on first use. NULL: none can be had (logged once). */
 hf_liveness *hf_manager_liveness(hf_manager *m);
+
+/* ---- held_under.c ---- */
+
+/* Of the calling thread; never that of another one of this process. */
+uint64_t hf_thread_number(void);
+/* What an acquisition with these options stands under, as under.h has it. */
+void hf_manager_under(hf_manager *m, const hf_acquire_options *o, hf_buf *out);
+/* Is this one of our leases, and lost? */
+bool hf_manager_knows_lost(hf_manager *m, const char *id);
 
 /* ---- acquire.c ---- */
 

@@ -243,6 +243,7 @@ static hf_verdict grant_it(decision *d, int from)
 	if (d->prev->gen == 0)
 		n->counter = hf_larger(n->counter, d->e->floor);
 	*g = d->req->grant;
+	g->under = ""; /* of those who wait alone */
 	g->token = ++n->counter;
 	g->renewals = 0;
 	g->gen = hf_decision_next_gen(d);
@@ -279,6 +280,7 @@ static hf_verdict reenter(decision *d)
 	if (!g)
 		return hf_decision_answer(d, HF_NO_MEMORY);
 	*g = *want;
+	g->under = "";
 	g->token = token;
 	g->limit = n->grants[0].limit;
 	g->renewals = 0;

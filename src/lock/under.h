@@ -10,7 +10,7 @@
 
 #include "base/base.h"
 
-#define HF_UNDER_MAX 256 /* holds; more are left out, and a circle may be missed */
+#define HF_UNDER_MAX 64 /* holds; more are left out, and a circle may be missed */
 
 typedef struct hf_under {
 	char id[HF_ID_LEN + 1]; /* of the hold, or of its group */
