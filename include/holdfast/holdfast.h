@@ -40,6 +40,11 @@
  * function names (and to NULL otherwise). Strings returned as const char * are
  * borrowed from the object they came from. *_free() and hf_close() take NULL.
  *
+ * Signals. The library changes no disposition. A program that may run under a
+ * limit of file size (RLIMIT_FSIZE, ulimit -f) should ignore SIGXFSZ, which
+ * would end it in the middle of a write: a call then fails with HF_SYSTEM or
+ * HF_CANNOT_CREATE, EFBIG in hf_error.native, and nothing is left behind.
+ *
  * Units stand last in a name: _ms is milliseconds.
  */
 #ifndef HOLDFAST_HOLDFAST_H

@@ -77,7 +77,9 @@ static void fill(hf_error *error, hf_status kind, const char *op, int native, bo
 		/* GNU strerror_r: the text may or may not be in our buffer. */
 		const char *why = strerror_r(native, reason, sizeof(reason));
 
-		snprintf(error->text + n, sizeof(error->text) - (size_t)n, ": %s", why);
+		snprintf(error->text + n, sizeof(error->text) - (size_t)n, ": %s%s", why,
+			/* Nothing of ours is large: it is the process's own limit. */
+			native == EFBIG ? " (a limit of file size: see ulimit -f)" : "");
 	}
 	trim_partial_utf8(error->text);
 }

@@ -91,6 +91,7 @@ static hf_status start(struct run *r, hf_error *error)
 		.command = o->command,
 		.mask = &r->signals.before,
 		.on_child = &r->signals.on_child,
+		.on_file_limit = &r->signals.on_file_limit,
 		.hold_fd = hf_lease_liveness_fd(r->lease),
 		.leave_rest = !o->orphans_keep_lock && !o->kill_rest,
 		.kill_rest = o->kill_rest,

@@ -86,17 +86,21 @@ static hf_status make_beside(hf_slotfile *file, const char *temp, const hf_slot 
 	size_t slot_size, int *fd_out, hf_error *error)
 {
 	int fd = create_file(temp);
-	hf_status st;
+	hf_status st = HF_OK;
+	int native;
 
 	if (fd < 0)
 		return hf_fail_errno(error, file->fd < 0 ? HF_CANNOT_CREATE : HF_SYSTEM,
 			"slot file", errno, "cannot create %s", temp);
 	set_owner(file, fd);
-	if (hf_try_ofd(fd, F_WRLCK)) {
-		close(fd);
-		return HF_CHANGED;
-	}
-	st = hf_slots_allocate(fd, slot_size, temp, error);
+	native = hf_try_ofd(fd, F_WRLCK);
+	if (native == EAGAIN)
+		st = HF_CHANGED;
+	else if (native)
+		st = hf_fail_errno(error, HF_SYSTEM, "slot file", native,
+			"cannot lock %s (does its file system know locks?)", temp);
+	if (!st)
+		st = hf_slots_allocate(fd, slot_size, temp, error);
 	if (!st)
 		st = write_first_slot(fd, slot, slot_size, temp, error);
 	if (!st && file->options.sync && fsync(fd))

@@ -189,6 +189,8 @@ hf_status gs_journal_replace(const hf_store *store, gs_lock *lock, gs_state *sta
 		st = write_at(store, fd, &bytes, 0, lock, error);
 	if (fd >= 0)
 		close(fd);
+	if (fd >= 0 && st)
+		gs_journal_drop(store, lock, log);
 	if (!st) {
 		state->log = log;
 		state->log_len = bytes.len;
