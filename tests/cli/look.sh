@@ -98,6 +98,13 @@ for option in -2 '-N 2' -N2 '--limit 2' --limit=2; do
 	hf log c $option
 	is "log $option" "$(wc -l <<<"$out")" 2
 done
+for option in -0 '-N 0'; do
+	# shellcheck disable=SC2086 # two words are meant
+	hf log c $option
+	is "log $option is all of it" "$(wc -l <<<"$out")" 6
+done
+hf log --help
+is "as its help says" "$(tr -s " \n" "  " <<<"$out" | grep -c "newest N events (or -5 for -N 5); 0, also -0: all")" 1
 hf log c --json -1
 is "log as JSON" "$(json '["events"][0]["event"], d["name"]' "$out")" '["release", "c"]'
 hf log c --prune 2
