@@ -161,9 +161,9 @@ typedef struct hf_store_ops {
 	/* ---- must ---- */
 
 	/*
-	 * Open. Unknown options have been refused already. Creates what is
-	 * missing where that is harmless (a folder), says HF_CANNOT_CREATE
-	 * where it cannot.
+	 * Open. Unknown options have been refused already. Creates nothing:
+	 * a place that is not there yet has no locks, and the first change
+	 * makes it. HF_CANNOT_CREATE: it could not be made there.
 	 */
 	hf_status (*open)(const hf_url *url, const hf_store_env *env, hf_store **store_out,
 		hf_error *error);

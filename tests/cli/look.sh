@@ -29,6 +29,33 @@ is "it has no history" "$code$out$err" 0
 hf log x --json
 is "nor as JSON" "$(json '["events"]' "$out")" "[]"
 
+hf wait x
+is "wait for it is over" "$code$out$err" 0
+hf cleanup -q
+is "there is nothing to clean up" "$code$out$err" 0
+hf release x --owner me
+is "nor to release" "$code" 77
+ok "and no folder was made by any of these" test ! -e store
+for command in 'status x' list 'log x' 'wait x' cleanup; do
+	# shellcheck disable=SC2086 # two words are meant
+	hf $command -S file:absent/locks
+	is "$command: what is above the folder must be there" "$code" 73
+done
+git init -q repo
+git -C repo commit -q --allow-empty -m one
+for store in git:repo 'git:repo?layout=blob' 'file:flock?layout=flock' ''; do
+	before=$(find . ! -name '.out' ! -name '.err' | sort)
+	for command in 'status x' list 'log x' 'wait x' 'status x --json' 'list --all'; do
+		# shellcheck disable=SC2086 # two words are meant
+		HOLDFAST_STORE=$store hf $command
+		is "${store:-the default store}: $command" "$code" 0
+	done
+	is "made nothing" "$(find . ! -name '.out' ! -name '.err' | sort)" "$before"
+done
+HOLDFAST_STORE='' hf acquire x
+is "the default store is made with the folders above it" "$code" 0
+is "for nobody else" "$(stat -c %a "$HOME/.local" "$HOME/.local/state/holdfast/locks" | uniq)" 700
+
 # ---- pipes get tabs, all columns, no colour ----
 hf acquire b --owner bob --ttl 1h
 id=${out#* }
