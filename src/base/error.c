@@ -110,6 +110,19 @@ hf_status hf_fail_errno(
 	return kind;
 }
 
+bool hf_is_no_room(int native)
+{
+	return native == ENOSPC || native == EDQUOT || native == EFBIG;
+}
+
+void hf_fail_advise(hf_error *error, const char *advice)
+{
+	size_t n = strlen(error->text);
+
+	snprintf(error->text + n, sizeof(error->text) - n, "; %s", advice);
+	trim_partial_utf8(error->text);
+}
+
 hf_status hf_fail_memory(hf_error *error, const char *op)
 {
 	return hf_fail(error, HF_NO_MEMORY, op, ENOMEM, "out of memory");
