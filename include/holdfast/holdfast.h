@@ -51,10 +51,15 @@
  *
  * Ownership. Parameters that end in _out and are pointers are NULL unless the call
  * returns HF_OK; numbers are untouched then, but *ended_out and *report_out tell what was
- * done before it failed; *seen_out is always set. Strings returned as const char * belong to the object they came
- * from: a lease until its release, a manager until its closing, what a callback gets
- * until that returns. *_free(), hf_close(), hf_release() and hf_lease_detach() take NULL;
+ * done before it failed; *seen_out is always set. Strings returned as const char * belong
+ * to the object they came from: a lease until its release, a manager until its closing,
+ * what a callback gets until that returns. *_free(), hf_close(), hf_release() and hf_lease_detach() take NULL;
  * other pointers to objects must not be NULL. Strings given are copied.
+ *
+ * Signals. The library changes no disposition. A program that may run under a limit of
+ * file size (RLIMIT_FSIZE, ulimit -f) should ignore SIGXFSZ, which would end it in the
+ * middle of a write: a call then fails with HF_SYSTEM or HF_CANNOT_CREATE, EFBIG in
+ * hf_error.native, and nothing is left behind.
  *
  * Units stand last in a name: _ms is milliseconds, _wall_ms those since 1970 in UTC. R1
  * to R10 are promises of stores: see holdfast/store.h.

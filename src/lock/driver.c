@@ -335,6 +335,10 @@ hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_atte
 	if (attempt->status && error) {
 		*error = attempt->error;
 		error->kind = attempt->status;
+		if (setup->request.ask == HF_ASK_RELEASE && hf_is_no_room(error->native))
+			hf_fail_advise(error,
+				"the lease stays until its ttl is over: make room, and "
+				"release it again");
 	}
 	return attempt->status;
 }
