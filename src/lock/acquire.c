@@ -204,12 +204,10 @@ static hf_status acquire_in_store(
 	hf_status st;
 
 	fill_request(m, &setup.request, lease, o, verifier);
-	if (setup.request.queue)
-		hf_manager_under(m, o, &under);
-	if (under.failed)
-		return hf_fail_memory(error, "acquire");
-	if (under.len)
-		setup.request.grant.under = under.data;
+	if (setup.request.queue) {
+		drive.options = o;
+		drive.under = &under;
+	}
 	setup.strategy = o->strategy;
 	setup.wait_ms = wait_ms;
 	setup.max_retries = o->max_retries;

@@ -51,6 +51,12 @@ static void probe(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 	bool local = (m->capabilities & HF_CAP_HOST_LOCAL) != 0;
 	size_t i;
 
+	if (drive->under && !a->queued) {
+		hf_buf_clear(drive->under);
+		hf_manager_under(m, drive->options, drive->under);
+		if (drive->under->len && !drive->under->failed)
+			a->setup.request.grant.under = drive->under->data;
+	}
 	if (a->probe_waiter >= 0) {
 		a->waiters[a->probe_waiter].dead =
 			local && hf_process_proven_dead(

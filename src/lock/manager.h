@@ -157,10 +157,16 @@ typedef struct hf_drive {
 	int cancel_fd; /* -1: none */
 	int session_fd; /* -1: none; else conflicting grants are dead */
 	hf_mode session_mode;
+	/*
+	 * Options of an acquisition, and where to write what it stands under, once it
+	 * is known that it must wait; NULL: it stands under nothing.
+	 */
+	const hf_acquire_options *options;
+	hf_buf *under;
 } hf_drive;
-#define HF_DRIVE_INIT                \
-	{                            \
-		-1, -1, HF_EXCLUSIVE \
+#define HF_DRIVE_INIT                            \
+	{                                        \
+		-1, -1, HF_EXCLUSIVE, NULL, NULL \
 	}
 
 /*
