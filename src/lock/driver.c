@@ -202,16 +202,44 @@ static void wait_in_line(int64_t wake_ms, int bell, int cancel_fd)
 		(void)poll(fds, 2, left_ms > 60000 ? 60000 : (int)left_ms);
 }
 
+#define BELL_ALONE_MS 100
+
+/*
+ * Who has a bell listens to it alone for a while: a store's watch tells of each
+ * who joins the line too, and most waits are over by then. True: it is time to
+ * look again.
+ */
+static bool heard(int bell, int cancel_fd, int holder, int64_t wake_ms)
+{
+	struct pollfd fds[3] = {{.fd = bell, .events = POLLIN},
+		{.fd = cancel_fd, .events = POLLIN}, {.fd = holder, .events = POLLIN}};
+	int64_t now_ms = hf_boot_ms();
+	int64_t left_ms = wake_ms - now_ms;
+
+	if (bell < 0)
+		return false;
+	if (left_ms <= 0)
+		return true;
+	return poll(fds, 3, left_ms < BELL_ALONE_MS ? (int)left_ms : BELL_ALONE_MS) != 0 ||
+	       left_ms < BELL_ALONE_MS;
+}
+
 static void watch_store(hf_manager *m, hf_attempt *a, const hf_drive *drive, int bell)
 {
 	int holder = holder_pidfd(m, a);
 	int fds[3] = {bell, drive->cancel_fd, holder};
-	int any = any_of(fds, 3);
 	int64_t wake_ms = a->wake_ms;
 	int64_t soon_ms = hf_boot_ms() + 50;
+	int any;
 
 	if (holder == HOLDER_ENDED && wake_ms > soon_ms)
 		wake_ms = soon_ms;
+	if (heard(bell, drive->cancel_fd, holder, wake_ms)) {
+		if (holder >= 0)
+			close(holder);
+		return;
+	}
+	any = any_of(fds, 3);
 	if (hf_register_watch(m, a->setup.name, a->snap.etag.len ? &a->snap.etag : NULL,
 		    wake_ms, any >= 0 ? any : drive->cancel_fd, NULL)) {
 		/* Watching failed: the backstop alone, without spinning. */
