@@ -13,6 +13,7 @@
 #define INFO_MAX 4096
 #define LIMIT_MAX 1000000
 #define LATE_TRIES 3
+#define BIND_PAUSE_MAX_MS 8
 
 static hf_status bad(hf_error *error, const char *what)
 {
@@ -161,6 +162,7 @@ hf_status hf_acquisition_begin(hf_acquisition *acq, hf_manager *manager, const c
 	memset(acq, 0, sizeof(*acq));
 	acq->options = options;
 	acq->bind_pause_ms = 1;
+	acq->bind_pause_max_ms = BIND_PAUSE_MAX_MS;
 	st = hf_manager_check(manager, name, error);
 	if (!st)
 		st = hf_acquire_check(manager, options, error);
@@ -198,7 +200,7 @@ hf_status hf_acquisition_bind(hf_acquisition *acq, int64_t *wake_ms_out, hf_erro
 		       (int64_t)hf_rng_below(&rng, (uint64_t)acq->bind_pause_ms + 1);
 	if (*wake_ms_out > acq->until_ms)
 		*wake_ms_out = acq->until_ms;
-	if (acq->bind_pause_ms < 8)
+	if (acq->bind_pause_ms < acq->bind_pause_max_ms)
 		acq->bind_pause_ms *= 2;
 	return st;
 }

@@ -362,17 +362,6 @@ const char *hf_pending_name(const hf_pending *pending)
 
 /* ---- closing ---- */
 
-static void say_closed(hf_pending *p)
-{
-	hf_status st = hf_fail(&p->error, HF_TIMED_OUT, "acquire", 0,
-		"lock '%s': its manager was closed while it was waited for", p->name);
-
-	if (p->acq.lease)
-		hf_async_answer(p, st);
-	else
-		p->status = st;
-}
-
 /* All handles stay; what stands in a line or was had is the threads' to clear. */
 static void give_all_up(struct hf_async *a)
 {
@@ -385,7 +374,7 @@ static void give_all_up(struct hf_async *a)
 		if (!p->kept || !give_up(a, p))
 			continue;
 		if (p->state == ASYNC_GATED) {
-			say_closed(p);
+			hf_async_say_closed(p);
 			hf_async_done_nolock(a, p);
 		}
 	}
@@ -419,7 +408,7 @@ static void orphan(struct hf_async *a, hf_pending *p)
 		p->attempt = NULL;
 	}
 	if (p->kept && (p->state != ASYNC_DONE || !p->status))
-		say_closed(p);
+		hf_async_say_closed(p);
 	hf_lease_detach(p->lease);
 	p->lease = NULL;
 	hf_async_leave_nolock(a, p);

@@ -65,6 +65,8 @@ typedef struct async_place {
 	size_t users;
 	size_t admitted_count;
 	async_link admitted; /* by `mate`: let through the gate, not done */
+	/* Of them, on its way into the line: one at a time, so that they keep order. */
+	struct hf_pending *entering;
 	async_link gated; /* by `at`: highest priority first, then arrival */
 	async_link looking; /* by `mate_looking`: parked, not behind others */
 	uint64_t changes; /* that this manager made */
@@ -218,6 +220,8 @@ void hf_async_leave_nolock(struct hf_async *a, hf_pending *p);
 bool hf_async_gate_nolock(struct hf_async *a, hf_pending *p);
 /* It stands in nobody's way any more: who is next goes to the store. */
 void hf_async_pass_gate_nolock(struct hf_async *a, hf_pending *p);
+/* It stands in the line, if it ever will: the next may follow. */
+void hf_async_entered_nolock(struct hf_async *a, hf_pending *p);
 /* Under another id from now on. */
 void hf_async_set_id_nolock(struct hf_async *a, hf_pending *p, const char *id);
 hf_pending *hf_async_find_id_nolock(struct hf_async *a, const char *id);
@@ -247,10 +251,12 @@ typedef enum async_outcome {
 	ASYNC_ANSWERED /* p->status */
 } async_outcome;
 
-/* `cancel`: nobody wants it any more. poll_ms: between two looks. */
-async_outcome hf_async_work(hf_pending *p, bool cancel, int64_t poll_ms);
+/* `cancel`: nobody wants it any more. turn_ms: between two looks, at least. */
+async_outcome hf_async_work(hf_pending *p, bool cancel, int64_t turn_ms);
 /* `st` is the answer so far; with HF_OK there is a lease from now on. */
 void hf_async_answer(hf_pending *p, hf_status st);
+/* The answer is that the manager was closed. */
+void hf_async_say_closed(hf_pending *p);
 /* Give back what it has got. */
 void hf_async_give_back(hf_pending *p);
 /* And what it has in memory, after that. */

@@ -121,8 +121,8 @@ static void drop(struct hf_async *a, hf_pending *p)
 		pthread_mutex_lock(&a->mutex);
 	}
 	if (p->kept) {
-		if (!p->status)
-			p->status = HF_TIMED_OUT;
+		if (!p->status || p->status == HF_TIMED_OUT)
+			hf_async_say_closed(p);
 		hf_async_done_nolock(a, p);
 		return;
 	}
@@ -150,6 +150,7 @@ static void settle(struct hf_async *a, hf_pending *p, async_outcome outcome)
 		hf_async_make_ready_nolock(a, p, false);
 	} else {
 		hf_async_park_nolock(a, p);
+		hf_async_entered_nolock(a, p);
 		/* There is something to watch, for workers that had nothing. */
 		if (p->looks && p->seen.len && a->sleeping > 1)
 			pthread_cond_broadcast(&a->work);
@@ -159,13 +160,13 @@ static void settle(struct hf_async *a, hf_pending *p, async_outcome outcome)
 static void work_on(struct hf_async *a, hf_pending *p)
 {
 	bool cancel = p->cancelled;
-	int64_t poll_ms = hf_async_poll_ms(a, HF_POLL_MS);
+	int64_t turn_ms = hf_async_poll_ms(a, 0);
 	async_outcome outcome = ASYNC_ANSWERED;
 
 	/* What was cancelled when it was DONE has nothing to ask any more. */
 	if (!p->lease) {
 		pthread_mutex_unlock(&a->mutex);
-		outcome = hf_async_work(p, cancel, poll_ms);
+		outcome = hf_async_work(p, cancel, turn_ms);
 		pthread_mutex_lock(&a->mutex);
 	}
 	settle(a, p, outcome);
@@ -204,9 +205,12 @@ static void tell_lookers(struct hf_async *a, async_place *place)
 {
 	int i;
 
-	for (i = 0; i < ASYNC_HERD && !async_ring_empty(&place->looking); i++)
-		hf_async_make_ready_nolock(
-			a, ASYNC_OF(place->looking.next, mate_looking), false);
+	for (i = 0; i < ASYNC_HERD && !async_ring_empty(&place->looking); i++) {
+		hf_pending *p = ASYNC_OF(place->looking.next, mate_looking);
+
+		p->acq.bind_pause_ms = 1;
+		hf_async_make_ready_nolock(a, p, false);
+	}
 }
 
 static void watch(async_worker *w, const hf_pending *p)

@@ -214,6 +214,8 @@ static bool has_room(const hf_pending *p)
 	const async_place *place = p->place;
 	bool session = (p->manager->capabilities & HF_CAP_SESSION_BOUND) != 0;
 
+	if (place->entering)
+		return false;
 	return place->admitted_count < (session ? 1 : ASYNC_GATE) ||
 	       (place->admitted_count < ASYNC_GATE_MAX && above_all(place, p));
 }
@@ -222,6 +224,7 @@ static void admit(hf_pending *p)
 {
 	p->in_gate = true;
 	p->place->admitted_count++;
+	p->place->entering = p;
 	async_link_before(&p->place->admitted, &p->mate);
 }
 
@@ -245,6 +248,28 @@ bool hf_async_gate_nolock(struct hf_async *a, hf_pending *p)
 	return false;
 }
 
+static void open_gate(struct hf_async *a, async_place *place)
+{
+	hf_pending *next;
+
+	if (a->closing || async_ring_empty(&place->gated))
+		return;
+	next = ASYNC_OF(place->gated.next, at);
+	if (!has_room(next))
+		return;
+	hf_async_unpark_nolock(a, next);
+	admit(next);
+	hf_async_make_ready_nolock(a, next, false);
+}
+
+void hf_async_entered_nolock(struct hf_async *a, hf_pending *p)
+{
+	if (p->place->entering != p)
+		return;
+	p->place->entering = NULL;
+	open_gate(a, p->place);
+}
+
 void hf_async_pass_gate_nolock(struct hf_async *a, hf_pending *p)
 {
 	async_place *place = p->place;
@@ -254,15 +279,9 @@ void hf_async_pass_gate_nolock(struct hf_async *a, hf_pending *p)
 	p->in_gate = false;
 	place->admitted_count--;
 	async_unlink(&p->mate);
-	while (!a->closing && !async_ring_empty(&place->gated)) {
-		hf_pending *next = ASYNC_OF(place->gated.next, at);
-
-		if (!has_room(next))
-			return;
-		hf_async_unpark_nolock(a, next);
-		admit(next);
-		hf_async_make_ready_nolock(a, next, false);
-	}
+	if (place->entering == p)
+		place->entering = NULL;
+	open_gate(a, place);
 }
 
 /* ---- whose end is waited for ---- */

@@ -31,6 +31,17 @@ void hf_async_answer(hf_pending *p, hf_status st)
 	p->status = hf_acquisition_end(&p->acq, st, &p->lease, &p->error);
 }
 
+void hf_async_say_closed(hf_pending *p)
+{
+	hf_status st = hf_fail(&p->error, HF_TIMED_OUT, "acquire", 0,
+		"lock '%s': its manager was closed while it was waited for", p->name);
+
+	if (p->acq.lease)
+		hf_async_answer(p, st);
+	else
+		p->status = st;
+}
+
 static async_outcome answer(hf_pending *p, hf_status st)
 {
 	hf_async_answer(p, st);
@@ -70,17 +81,6 @@ static bool begin(hf_pending *p)
 	return true;
 }
 
-static async_outcome wait_for_session(hf_pending *p, int64_t poll_ms)
-{
-	/* One does so every few ms; with thousands, all together. */
-	if (poll_ms > HF_POLL_MS)
-		p->wake_ms += poll_ms;
-	if (p->wake_ms > p->acq.until_ms)
-		p->wake_ms = p->acq.until_ms;
-	p->in_line = false;
-	return ASYNC_WAITS;
-}
-
 static async_outcome wait_in_store(hf_pending *p)
 {
 	const hf_process *holder = hf_drive_holder(p->manager, p->attempt);
@@ -96,7 +96,7 @@ static async_outcome wait_in_store(hf_pending *p)
 	return ASYNC_WAITS;
 }
 
-async_outcome hf_async_work(hf_pending *p, bool cancel, int64_t poll_ms)
+async_outcome hf_async_work(hf_pending *p, bool cancel, int64_t turn_ms)
 {
 	hf_attempt *attempt;
 	hf_status st;
@@ -106,9 +106,13 @@ async_outcome hf_async_work(hf_pending *p, bool cancel, int64_t poll_ms)
 					 "lock '%s': waiting was cancelled", p->name));
 	p->seen.len = 0;
 	p->blocker_pid = 0;
+	if (p->acq.bind_pause_max_ms < turn_ms)
+		p->acq.bind_pause_max_ms = turn_ms;
 	st = hf_acquisition_bind(&p->acq, &p->wake_ms, &p->error);
-	if (st == HF_HELD && p->wake_ms)
-		return wait_for_session(p, poll_ms);
+	if (st == HF_HELD && p->wake_ms) {
+		p->in_line = false;
+		return ASYNC_WAITS;
+	}
 	if (st)
 		return answer(p, st);
 	if (p->attempt) {
@@ -122,7 +126,7 @@ async_outcome hf_async_work(hf_pending *p, bool cancel, int64_t poll_ms)
 		hf_attempt_cancel(attempt, HF_TIMED_OUT);
 		p->told = true;
 	}
-	attempt->setup.poll_ms = poll_ms;
+	attempt->setup.poll_ms = turn_ms > HF_POLL_MS ? turn_ms : HF_POLL_MS;
 	if (hf_drive_until(p->manager, attempt, &p->drive, hf_now_here(), true) == HF_STEP_WAIT)
 		return wait_in_store(p);
 	return conclude(p);

@@ -201,6 +201,7 @@ typedef struct hf_acquisition {
 	const hf_acquire_options *options; /* borrowed */
 	int64_t until_ms; /* INT64_MAX: waits for ever */
 	int64_t bind_pause_ms;
+	int64_t bind_pause_max_ms; /* may be raised */
 	int too_late; /* grants that came when their ttl was over */
 	char verifier[HF_VERIFIER_MAX];
 } hf_acquisition;
