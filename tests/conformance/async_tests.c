@@ -503,6 +503,7 @@ static void async__belongs_to_the_parent_after_a_fork(void **state)
 }
 
 struct victim {
+	_Atomic bool go;
 	_Atomic int started;
 	char name[64];
 	char had[64];
@@ -515,6 +516,8 @@ static int wait_for_ever(int i, void *arg)
 	int n;
 
 	(void)i;
+	while (!v->go)
+		usleep(1000);
 	for (n = 0; n < 40; n++)
 		(void)start(m, v->name, NULL, NULL);
 	(void)start(m, v->had, NULL, NULL);
@@ -528,21 +531,21 @@ static int wait_for_ever(int i, void *arg)
 static void async__a_killed_process_is_in_nobodys_way(void **state)
 {
 	struct victim *v = world_shared(sizeof(*v));
-	hf_manager *m = world_open();
+	hf_manager *m;
 	int64_t start_ms;
 	hf_lease *held;
 	hf_lease *had;
 	pid_t pid;
 
 	(void)state;
-	if (!under_test.processes) {
-		hf_close(m);
+	if (!under_test.processes)
 		skip();
-	}
 	snprintf(v->name, sizeof(v->name), "%s", world_name("waited"));
 	snprintf(v->had, sizeof(v->had), "%s", world_name("had"));
+	pid = world_spawn(wait_for_ever, 0, v); /* while there are no threads here */
+	m = world_open();
 	held = take(m, v->name, NULL);
-	pid = world_spawn(wait_for_ever, 0, v);
+	v->go = true;
 	while (!v->started)
 		usleep(1000);
 	if (has_line())
