@@ -49,8 +49,8 @@ typedef struct hf_pending hf_pending;
 /*
  * Start to acquire lock `name`. Does not ask the store: returns at once. `arg` is the
  * caller's, for hf_pending_arg(). Options as of hf_acquire(), wait_ms counting from now,
- * except cancel_fd, which must be -1. on_lost is called only after hf_acquire_finish()
- * was called.
+ * except cancel_fd, which must be -1. on_lost is not called before
+ * hf_acquire_finish(), perhaps in it.
  *
  * HF_OK: *pending_out is to be ended with hf_acquire_finish() or hf_acquire_cancel().
  * HF_INVALID: the name, options, cancel_fd. HF_SYSTEM: no descriptor or thread is to be
