@@ -213,13 +213,14 @@ static void async__cancelled_at_any_moment_leaves_nothing(void **state)
 		for (i = 0; i < HF_ARRAY_LEN(p); i++) {
 			hf_lease *lease = NULL;
 			hf_status st = HF_PENDING;
+			hf_error error;
 
 			if (rand() % 4 == 0)
-				st = hf_acquire_finish(p[i], &lease, NULL);
+				st = hf_acquire_finish(p[i], &lease, &error);
 			if (st == HF_PENDING)
 				hf_acquire_cancel(p[i]);
-			else
-				assert_int_equal(st, HF_OK);
+			else if (st)
+				fail_msg("%s", error.text);
 			had += lease != NULL;
 			if (lease)
 				give_back(lease);
@@ -228,11 +229,11 @@ static void async__cancelled_at_any_moment_leaves_nothing(void **state)
 	r.enough = true;
 	pthread_join(thread, NULL);
 	assert_null(hf_acquire_next(m));
-	assert_true(waiters_become(r.m, r.name, 0));
-	assert_true(holders_become(r.m, r.name, 0));
+	hf_close(m); /* what is still under way comes to its end */
+	assert_int_equal(waiters(r.m, r.name), 0);
+	assert_int_equal(holders(r.m, r.name), 0);
 	assert_int_equal(try_it(r.m, r.name, NULL), HF_OK);
 	hf_close(r.m);
-	hf_close(m);
 	print_message(
 		"# %u of %u were had before\n", had, r.rounds * (unsigned)HF_ARRAY_LEN(p));
 }
