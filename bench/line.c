@@ -211,8 +211,7 @@ int main(int argc, char **argv)
 	side.contenders = count_from(argv[3]);
 	side.time_ns = count_from(argv[4]) * 1000000;
 	side.hold_ns = count_from(argv[5]) * 1000;
-	side.shared = mmap(NULL,
-		sizeof(*side.shared) + (size_t)side.contenders * sizeof(long),
+	side.shared = mmap(NULL, sizeof(*side.shared) + (size_t)side.contenders * sizeof(long),
 		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(side.shared != MAP_FAILED, "memory");
 	for (i = 0; i < side.contenders; i++) {

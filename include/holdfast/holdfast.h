@@ -106,6 +106,7 @@ typedef enum hf_status {
 	HF_SYSTEM, /* the operating system refused; hf_error.native says */
 	HF_CANNOT_CREATE, /* the store's folder or file cannot be made */
 	HF_CHANGED, /* stores only: the state is not the one expected */
+	HF_PENDING, /* no answer yet: only hf_acquire_finish() says so */
 	HF_STATUS_COUNT_
 } hf_status;
 
@@ -196,7 +197,7 @@ HF_API HF_MUST_CHECK hf_status hf_open(const char *url, const hf_open_options *o
 	hf_manager **manager_out, hf_error *error);
 
 /*
- * Close a manager. Leases not yet released are abandoned, not released: in the store they
+ * Close a manager. What is pending (hf_acquire_start()) is cancelled. Leases not yet released are abandoned, not released: in the store they
  * end by ttl or with this process. on_lost is not called. Of their handles name, id, mode
  * and token stay; hf_lease_remaining_ms() is 0, hf_extend() and hf_convert() return
  * HF_LOST; hf_release() must still free them, and does no more (HF_OK).
@@ -530,6 +531,7 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 #endif
 
 /* The rest, each with its own subject. */
+#include <holdfast/async.h>
 #include <holdfast/fence.h>
 #include <holdfast/look.h>
 #include <holdfast/many.h>
