@@ -29,7 +29,6 @@
 
 struct shared {
 	_Atomic long ready;
-	_Atomic int begun;
 	_Atomic int inside;
 	_Atomic int64_t begin_ns;
 	_Atomic int64_t count_from_ns;
@@ -51,6 +50,7 @@ struct side {
 	int64_t time_ns;
 	int64_t hold_ns;
 	struct shared *shared;
+	int gate[2]; /* a pipe: its end is the beginning */
 };
 
 static void hold(int64_t ns)
@@ -144,9 +144,11 @@ static void contend(const struct side *side, long me)
 	struct shared *s = side->shared;
 	hf_manager *m = side->modules ? open_manager(side) : NULL;
 
+	char none;
+
+	close(side->gate[1]);
 	s->ready++;
-	while (!s->begun)
-		usleep(1000);
+	must(read(side->gate[0], &none, 1) == 0, "the beginning");
 	if (m)
 		take_turns(side, me, m);
 	else
@@ -214,6 +216,7 @@ int main(int argc, char **argv)
 	side.shared = mmap(NULL, sizeof(*side.shared) + (size_t)side.contenders * sizeof(long),
 		PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	must(side.shared != MAP_FAILED, "memory");
+	must(!pipe(side.gate), "a pipe");
 	for (i = 0; i < side.contenders; i++) {
 		pid_t child = fork();
 
@@ -226,7 +229,7 @@ int main(int argc, char **argv)
 	side.shared->begin_ns = now_ns();
 	side.shared->count_from_ns = side.shared->begin_ns + side.time_ns / 10;
 	side.shared->end_ns = side.shared->begin_ns + side.time_ns;
-	side.shared->begun = 1;
+	close(side.gate[1]);
 	for (i = 0; i < side.contenders; i++) {
 		int status;
 
