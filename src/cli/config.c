@@ -10,7 +10,6 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static bool set_from(cli_reader *reader, const cli_setting *setting, cli_source source,
@@ -107,20 +106,6 @@ static void add_path(hf_buf *url, const char *path)
 	}
 }
 
-/* Private, as the XDG specification asks. What fails here the store will say. */
-static void make_parents(char *path)
-{
-	char *slash;
-
-	if (!access(path, F_OK))
-		return;
-	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdir(path, 0700);
-		*slash = '/';
-	}
-}
-
 /*
  * A folder that is the same for a login shell and for cron, which has no
  * runtime folder.
@@ -141,9 +126,10 @@ static bool add_state_store(hf_buf *url)
 	else if (home && home[0] == '/')
 		hf_buf_addf(&path, "%s/.local/state/holdfast/locks", home);
 	if (!path.failed && path.len) {
-		make_parents(path.data);
 		hf_buf_adds(url, "file:");
 		add_path(url, path.data);
+		/* Private, as the XDG specification asks; at the first change. */
+		hf_buf_adds(url, "?parents=make");
 	}
 	url->failed = url->failed || path.failed;
 	hf_buf_free(&path);

@@ -555,7 +555,7 @@ static const cli_setting table[] = {
 	{0, "history", "N", CHANGES, "history", "HOLDFAST_HISTORY", set_history,
 		"how many events its history keeps at least (default 1000; 0: all)"},
 	{'N', "limit", "N", CLI_TAKES_LOG, NULL, NULL, set_log_limit,
-		"only the newest N events (also -5 for -N 5; 0: all)"},
+		"only the newest N events (or -5 for -N 5); 0, also -0: all"},
 	{0, "prune", "N", CLI_TAKES_LOG, NULL, NULL, set_prune,
 		"do not show, but drop all except the newest N events"},
 	{0, "forget-after", "DUR", CLI_TAKES_CLEANUP, NULL, NULL, set_forget_after,

@@ -1,5 +1,6 @@
 /* From options to a request; acquiring. */
 #include "manager.h"
+#include "under.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -61,6 +62,8 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 		return bad(error, "a lease without a process is not kept for a tree of them");
 	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || (unsigned)o->mode > HF_SHARED)
 		return bad(error, "unknown mode or strategy");
+	if (o->under_count > HF_UNDER_MAX || (o->under_count && !o->under))
+		return bad(error, "up to 64 holds can be named in 'under'");
 	if (!text_fits(o->owner, TEXT_MAX) || !text_fits(o->fingerprint, TEXT_MAX))
 		return bad(
 			error, "owner and fingerprint must be up to 200 bytes of plain UTF-8");
@@ -106,6 +109,7 @@ static hf_lease *new_lease(
 	lease->bound = !(o->flags & HF_DETACHED);
 	lease->renews = lease->bound && !(o->flags & HF_NO_RENEW);
 	lease->fork_generation = hf_fork_generation();
+	lease->thread = hf_thread_number();
 	lease->lost_fd = -1;
 	lease->session_fd = -1;
 	lease->on_lost = o->on_lost;
@@ -223,6 +227,12 @@ void hf_acquisition_setup(hf_acquisition *acq, hf_attempt_setup *setup, hf_drive
 	*drive = (hf_drive)HF_DRIVE_INIT;
 	drive->session_fd = lease->session_fd;
 	drive->session_mode = o->mode;
+	if (acq->under.len) {
+		setup->request.grant.under = acq->under.data;
+	} else if (setup->request.queue) {
+		drive->options = o;
+		drive->under = &acq->under;
+	}
 }
 
 /*
@@ -259,6 +269,7 @@ hf_status hf_acquisition_end(
 
 	*lease_out = NULL;
 	acq->lease = NULL;
+	hf_buf_free(&acq->under);
 	if (st) {
 		hf_lease_destroy(lease);
 		return st;

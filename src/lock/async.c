@@ -1,5 +1,6 @@
 /* Acquiring without blocking: the calls. See async_internal.h. */
 #include "async_internal.h"
+#include "under.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -153,6 +154,10 @@ static hf_pending *new_pending(hf_manager *m, const char *name, const hf_acquire
 	p->on_lost = o->on_lost;
 	p->on_lost_arg = o->on_lost_arg;
 	p->options.on_lost = NULL;
+	p->options.under = NULL;
+	p->options.under_count = 0;
+	/* This thread goes on, and may release what it has. */
+	p->options.flags |= HF_NOT_UNDER_OWN;
 	p->state = ASYNC_RUNNING; /* by this thread */
 	return p;
 }
@@ -178,6 +183,7 @@ hf_status hf_acquire_start(hf_manager *manager, const char *name,
 	struct hf_async *a = NULL;
 	hf_pending *p;
 	hf_status st;
+	size_t i;
 
 	*pending_out = NULL;
 	st = hf_manager_check(manager, name, error);
@@ -194,6 +200,10 @@ hf_status hf_acquire_start(hf_manager *manager, const char *name,
 		return hf_fail_memory(error, "acquire");
 	p->arg = arg;
 	st = hf_acquisition_begin(&p->acq, manager, p->name, &p->options, error);
+	for (i = 0; !st && i < o->under_count; i++)
+		hf_under_add(&p->acq.under, o->under[i].id, o->under[i].name);
+	if (!st && p->acq.under.failed)
+		st = hf_fail_memory(error, "acquire");
 	if (!st) {
 		a = need_async(manager, error);
 		st = a ? HF_OK : HF_SYSTEM;

@@ -144,6 +144,7 @@ void hf_async_free(hf_pending *p)
 	if (p->attempt)
 		hf_attempt_free(p->attempt);
 	free(p->attempt);
+	hf_buf_free(&p->acq.under);
 	if (p->acq.lease)
 		hf_lease_destroy(p->acq.lease);
 	free(p);

@@ -13,6 +13,7 @@ static void free_gathered(hf_attempt *attempt)
 	hf_buf_free(&attempt->out);
 	hf_buf_free(&attempt->line);
 	hf_buf_free(&attempt->summary);
+	hf_buf_free(&attempt->deadlock.words);
 	free(attempt->evidence);
 	attempt->evidence = NULL;
 	attempt->evidence_cap = 0;

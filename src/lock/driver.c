@@ -52,6 +52,12 @@ static void probe(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 	bool local = (m->capabilities & HF_CAP_HOST_LOCAL) != 0;
 	size_t i;
 
+	if (drive->under && !a->queued) {
+		hf_buf_clear(drive->under);
+		hf_manager_under(m, drive->options, drive->under);
+		if (drive->under->len && !drive->under->failed)
+			a->setup.request.grant.under = drive->under->data;
+	}
 	if (a->probe_waiter >= 0) {
 		a->waiters[a->probe_waiter].dead =
 			local && hf_process_proven_dead(
@@ -93,6 +99,48 @@ static void ring(void *arg, const hf_waiter *waiter)
 	if (!hf_async_ring(m, waiter->want.id))
 		hf_bell_ring(waiter->want.id);
 }
+
+/* ---- looking for circles ---- */
+
+static hf_status read_record(void *arg, const char *name, hf_record *record)
+{
+	hf_snapshot snapshot = {.len = 0};
+	hf_status st = hf_register_read(arg, name, &snapshot, NULL);
+
+	/* A neighbour waits for nobody here. */
+	free(snapshot.foreign);
+	snapshot.foreign = NULL;
+	if (!st)
+		st = hf_snapshot_decode(name, &snapshot, record, NULL);
+	hf_snapshot_clear(&snapshot);
+	return st;
+}
+
+static bool proven_dead(void *arg, const hf_process *process)
+{
+	const hf_manager *m = arg;
+
+	return (m->capabilities & HF_CAP_HOST_LOCAL) && hf_process_proven_dead(process);
+}
+
+static bool known_lost(void *arg, const char *id)
+{
+	return hf_manager_knows_lost(arg, id);
+}
+
+static void look(hf_manager *m, hf_attempt *a)
+{
+	const hf_deadlock_source source = {
+		.arg = m, .read = read_record, .dead = proven_dead, .lost = known_lost};
+	hf_status st =
+		hf_deadlock_look(&a->record, a->setup.request.grant.id, &source, &a->deadlock);
+
+	hf_attempt_on_look(a, st, hf_now_here());
+	if (a->ring_victim)
+		hf_bell_ring(a->deadlock.victim);
+}
+
+/* ---- waiting ---- */
 
 const hf_process *hf_drive_holder(hf_manager *m, const hf_attempt *a)
 {
@@ -157,17 +205,45 @@ static void wait_in_line(int64_t wake_ms, int bell, int cancel_fd)
 		(void)poll(fds, 2, left_ms > 60000 ? 60000 : (int)left_ms);
 }
 
+#define BELL_ALONE_MS 100
+
+/*
+ * Who has a bell listens to it alone for a while: a store's watch tells of each
+ * who joins the line too, and most waits are over by then. True: it is time to
+ * look again.
+ */
+static bool heard(int bell, int cancel_fd, int holder, int64_t wake_ms)
+{
+	struct pollfd fds[3] = {{.fd = bell, .events = POLLIN},
+		{.fd = cancel_fd, .events = POLLIN}, {.fd = holder, .events = POLLIN}};
+	int64_t now_ms = hf_boot_ms();
+	int64_t left_ms = wake_ms - now_ms;
+
+	if (bell < 0)
+		return false;
+	if (left_ms <= 0)
+		return true;
+	return poll(fds, 3, left_ms < BELL_ALONE_MS ? (int)left_ms : BELL_ALONE_MS) != 0 ||
+	       left_ms < BELL_ALONE_MS;
+}
+
 static void watch_store(hf_manager *m, hf_attempt *a, const hf_drive *drive, int bell)
 {
 	const hf_process *process = hf_drive_holder(m, a);
 	int holder = process ? hf_drive_pidfd(process) : -1;
 	int fds[3] = {bell, drive->cancel_fd, holder};
-	int any = any_of(fds, 3);
 	int64_t wake_ms = a->wake_ms;
 	int64_t soon_ms = hf_boot_ms() + 50;
+	int any;
 
 	if (holder == HF_HOLDER_ENDED && wake_ms > soon_ms)
 		wake_ms = soon_ms;
+	if (heard(bell, drive->cancel_fd, holder, wake_ms)) {
+		if (holder >= 0)
+			close(holder);
+		return;
+	}
+	any = any_of(fds, 3);
 	if (hf_register_watch(m, a->setup.name, a->snap.etag.len ? &a->snap.etag : NULL,
 		    wake_ms, any >= 0 ? any : drive->cancel_fd, NULL)) {
 		/* Watching failed: the backstop alone, without spinning. */
@@ -243,6 +319,10 @@ static hf_step drive_until(
 				after_swap(m, a);
 			hf_attempt_on_swap(a, st, &error, now);
 			break;
+		case HF_STEP_LOOK:
+			look(m, a);
+			now = hf_now_here();
+			break;
 		case HF_STEP_WAIT:
 			if (nowait)
 				return step;
@@ -298,6 +378,11 @@ hf_status hf_drive_end(hf_manager *m, hf_attempt *attempt, hf_error *error)
 	if (attempt->status && error) {
 		*error = attempt->error;
 		error->kind = attempt->status;
+		if (attempt->setup.request.ask == HF_ASK_RELEASE &&
+			hf_is_no_room(error->native))
+			hf_fail_advise(error,
+				"the lease stays until its ttl is over: make room, and "
+				"release it again");
 	}
 	return attempt->status;
 }

@@ -4,6 +4,7 @@
  *	manager.c   open, close, and what is known of each name between calls
  *	acquire.c   requests from options; acquire
  *	acquire_many.c  several of them, all or none
+ *	held_under.c  what is kept while one waits
  *	async.c	    those that are waited for without a thread each; see async.h
  *	lease.c     a lease in hand: queries, release, extend, convert
  *	driver.c    runs an attempt, blocking
@@ -83,6 +84,7 @@ struct hf_lease {
 	bool busy; /* somebody works on it, without the mutex */
 	bool renews; /* the keeper renews it */
 	unsigned fork_generation;
+	uint64_t thread; /* that acquired it; hf_thread_number() */
 	const char *name; /* in texts */
 	const char *owner; /* in texts */
 	char id[HF_ID_LEN + 1];
@@ -138,18 +140,33 @@ void hf_manager_learn_token(hf_manager *m, const char *key, uint64_t token);
 /* The liveness file, made on first use. NULL: none can be had (logged once). */
 hf_liveness *hf_manager_liveness(hf_manager *m);
 
+/* ---- held_under.c ---- */
+
+/* Of the calling thread; never that of another one of this process. */
+uint64_t hf_thread_number(void);
+/* What an acquisition with these options stands under, as under.h has it. */
+void hf_manager_under(hf_manager *m, const hf_acquire_options *o, hf_buf *out);
+/* Is this one of our leases, and lost? */
+bool hf_manager_knows_lost(hf_manager *m, const char *id);
+
 /* ---- driver.c ---- */
 
 typedef struct hf_drive {
 	int cancel_fd; /* -1: none */
 	int session_fd; /* -1: none; else conflicting grants are dead */
 	hf_mode session_mode;
+	/*
+	 * Options of an acquisition, and where to write what it stands under, once it
+	 * is known that it must wait; NULL: it stands under nothing more.
+	 */
+	const hf_acquire_options *options;
+	hf_buf *under;
 	bool rung; /* the caller hears its bell */
 	bool observed; /* by the driver: earlier runs' observations are loaded */
 } hf_drive;
-#define HF_DRIVE_INIT                              \
-	{                                          \
-		-1, -1, HF_EXCLUSIVE, false, false \
+#define HF_DRIVE_INIT                                          \
+	{                                                      \
+		-1, -1, HF_EXCLUSIVE, NULL, NULL, false, false \
 	}
 
 /* Now, without waiting; false for -1. */
@@ -204,6 +221,7 @@ typedef struct hf_acquisition {
 	int64_t bind_pause_max_ms; /* may be raised */
 	int too_late; /* grants that came when their ttl was over */
 	char verifier[HF_VERIFIER_MAX];
+	hf_buf under; /* what it stands under, once that is known */
 } hf_acquisition;
 
 /* On any status but HF_OK there is no lease, and nothing to end. */

@@ -88,6 +88,8 @@ extern const struct CMUnitTest register_tests[];
 extern const size_t register_test_count;
 extern const struct CMUnitTest lease_tests[];
 extern const size_t lease_test_count;
+extern const struct CMUnitTest deadlock_tests[];
+extern const size_t deadlock_test_count;
 extern const struct CMUnitTest many_tests[];
 extern const size_t many_test_count;
 extern const struct CMUnitTest tidy_tests[];
