@@ -22,7 +22,7 @@
  * behind them, by priority, then arrival. So a manager with thousands takes turns with
  * others as one that has 16. What changes without a doorbell (other programs, other
  * processes' locks for those who do not wait in line) is seen at once by two that wait,
- * by more in turn: every half second up to 250 of them, every 10 s with 5,000. A ttl
+ * by more in turn: every half second up to 100 of them, every 25 s with 5,000. A ttl
  * counts from the grant on: finish soon what is had with HF_NO_RENEW.
  *
  * Threads. All calls may be made by any thread; a pending acquisition is finished or

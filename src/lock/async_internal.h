@@ -42,7 +42,9 @@
 #define ASYNC_HOLDERS 64 /* processes whose end is waited for */
 #define ASYNC_BUCKETS 4096 /* a power of two: 5,000 are few a bucket */
 #define ASYNC_ENDED_MS 50 /* between two looks whether an ended holder's children are */
-#define ASYNC_LOOK_MS 2 /* all together look by themselves this often */
+#define ASYNC_MANY 32 /* that look: from then on some at one time, */
+#define ASYNC_TICK_MS 64 /* so often: waking a thread costs as much as a look */
+#define ASYNC_LOOK_MS 5 /* all together look by themselves this often */
 
 /* A link of a doubly linked ring, and the ring's head. */
 typedef struct async_link {

@@ -132,6 +132,18 @@ static void drop(struct hf_async *a, hf_pending *p)
 	hf_async_free(p);
 }
 
+/* There is something to watch, perhaps for a worker that had nothing to do. */
+static void call_watcher(struct hf_async *a)
+{
+	size_t watching = 0;
+	size_t i;
+
+	for (i = 0; i < a->worker_count; i++)
+		watching += a->workers[i].watches;
+	if (a->sleeping > 0 && watching + 1 < a->worker_count)
+		pthread_cond_broadcast(&a->work);
+}
+
 static void settle(struct hf_async *a, hf_pending *p, async_outcome outcome)
 {
 	if (outcome == ASYNC_ANSWERED) {
@@ -151,9 +163,8 @@ static void settle(struct hf_async *a, hf_pending *p, async_outcome outcome)
 	} else {
 		hf_async_park_nolock(a, p);
 		hf_async_entered_nolock(a, p);
-		/* There is something to watch, for workers that had nothing. */
-		if (p->looks && p->seen.len && a->sleeping > 1)
-			pthread_cond_broadcast(&a->work);
+		if (p->looks && p->seen.len)
+			call_watcher(a);
 	}
 }
 

@@ -355,6 +355,14 @@ static void put_holder(struct hf_async *a, hf_pending *p)
 
 /* ---- parking ---- */
 
+static int64_t with_others(const struct hf_async *a, int64_t wake_ms, int64_t until_ms)
+{
+	if (a->looker_count < ASYNC_MANY || wake_ms > until_ms - ASYNC_TICK_MS ||
+		wake_ms - hf_boot_ms() < HF_POLL_MS / 4)
+		return wake_ms;
+	return (wake_ms / ASYNC_TICK_MS + 1) * ASYNC_TICK_MS;
+}
+
 void hf_async_park_nolock(struct hf_async *a, hf_pending *p)
 {
 	p->state = ASYNC_PARKED;
@@ -366,6 +374,7 @@ void hf_async_park_nolock(struct hf_async *a, hf_pending *p)
 	if (p->looks && p->blocker_pid)
 		await_holder(a, p);
 	if (p->looks) {
+		p->wake_ms = with_others(a, p->wake_ms, p->acq.until_ms);
 		async_link_before(&p->place->looking, &p->mate_looking);
 		async_link_before(&a->lookers, &p->look);
 		a->looker_count++;

@@ -292,6 +292,38 @@ static void async__shared_ones_are_had_together(void **state)
 	hf_close(m);
 }
 
+/* Who does not stand in line has no bell: the store is watched for two of them. */
+static void async__a_change_cuts_a_pause_short(void **state)
+{
+	hf_manager *m = world_open();
+	hf_manager *other = world_open();
+	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
+	hf_lease *held[2];
+	hf_pending *p[2];
+	char names[2][64];
+	int64_t start_ms;
+	size_t i;
+
+	(void)state;
+	o.strategy = HF_RETRY;
+	o.max_retries = 1000;
+	o.backoff_min_ms = o.backoff_max_ms = 120000;
+	for (i = 0; i < 2; i++) {
+		snprintf(names[i], sizeof(names[i]), "%s", world_name("cut"));
+		held[i] = take(other, names[i], NULL);
+		p[i] = start(m, names[i], &o, NULL);
+		assert_false(told(m, 300));
+	}
+	start_ms = hf_boot_ms();
+	for (i = 0; i < 2; i++)
+		give_back(held[i]);
+	for (i = 0; i < 2; i++)
+		give_back(have(m, p[i]));
+	assert_true(hf_boot_ms() - start_ms < 5000);
+	hf_close(other);
+	hf_close(m);
+}
+
 /* ---- giving up ---- */
 
 static void async__cancelled_ones_leave_nothing(void **state)
@@ -614,6 +646,7 @@ const struct CMUnitTest async_tests[] = {
 	cmocka_unit_test(async__strategies_do_what_they_do_when_blocking),
 	cmocka_unit_test(async__a_higher_priority_is_served_first),
 	cmocka_unit_test(async__shared_ones_are_had_together),
+	cmocka_unit_test(async__a_change_cuts_a_pause_short),
 	cmocka_unit_test(async__cancelled_ones_leave_nothing),
 	cmocka_unit_test(async__a_cancelled_grant_is_given_back),
 	cmocka_unit_test(async__closing_cancels_and_leaves_nothing),
