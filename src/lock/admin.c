@@ -46,6 +46,11 @@ hf_status hf_release_by(
 	setup.request.who = named.who;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
+	/* One whose answer was lost may have landed without a count of its grants. */
+	if (!st)
+		hf_count(manager, name, HF_COUNT_RELEASES, attempt.ended ? attempt.ended : 1);
+	else if (st != HF_NOT_OWNER && st != HF_LOST)
+		hf_count(manager, name, HF_COUNT_FAILED_RELEASES, 1);
 	hf_attempt_free(&attempt);
 	return st;
 }
@@ -151,6 +156,7 @@ hf_status hf_force_release(hf_manager *manager, const char *name, const char *by
 {
 	hf_attempt_setup setup;
 	hf_attempt attempt;
+	size_t ended;
 	hf_status st = hf_manager_check(manager, name, error);
 
 	if (st)
@@ -164,9 +170,12 @@ hf_status hf_force_release(hf_manager *manager, const char *name, const char *by
 	setup.request.grant.owner = by;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
+	ended = attempt.ended;
 	if (ended_out)
-		*ended_out = attempt.ended;
+		*ended_out = ended;
 	hf_attempt_free(&attempt);
+	if (!st)
+		hf_count(manager, name, HF_COUNT_FORCED, ended > 0);
 	if (st == HF_CORRUPT && even_corrupt)
 		st = replace_corrupt(manager, name, by, error);
 	return st;

@@ -246,6 +246,7 @@ static hf_step held(hf_attempt *a, hf_now now)
 	const hf_attempt_setup *s = &a->setup;
 	int64_t wake;
 
+	a->met_holder = true;
 	if (s->strategy == HF_FAIL_FAST || s->wait_ms == 0)
 		return conclude(a, HF_HELD, now);
 	if (now.boot_ms >= a->wait_until_ms)
@@ -522,6 +523,7 @@ void hf_attempt_on_swap(
 
 void hf_attempt_on_wake(hf_attempt *attempt)
 {
+	attempt->looked_again++;
 	attempt->state = ST_READ;
 }
 
