@@ -95,7 +95,7 @@ int cli_acquire(int argc, char **argv)
 		code = st ? cli_fail(&options, st, &error)
 			  : print_or_release(&options, manager, lease);
 	}
-	hf_close(manager);
+	cli_close(&options, manager);
 	cli_options_free(&options);
 	return code;
 }

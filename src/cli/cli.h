@@ -11,7 +11,7 @@
  *		goto out;                   // the message is out already
  *	...
  *	out:
- *		hf_close(manager);
+ *		cli_close(&options, manager); // hf_close() if nothing is counted
  *		cli_options_free(&options);
  *
  * Only the public API and src/base stand below this floor. What goes to a
@@ -48,6 +48,9 @@ typedef struct cli_options {
 	hf_who who;
 	int64_t forget_after_ms; /* cleanup; default a day; -1: never */
 	uint32_t history_limit; /* what each lock's history keeps; 0: all */
+	bool metrics; /* keep what was done for `metrics`; default: true */
+	bool prometheus; /* metrics */
+	bool reset; /* metrics */
 	int64_t keep; /* log --prune N; -1: not given */
 	size_t log_limit; /* log -N; 0: all */
 	bool even_corrupt;
@@ -76,7 +79,8 @@ enum {
 	CLI_TAKES_WAIT = 1 << 9, /* wait: -w -n -E */
 	CLI_TAKES_LIST = 1 << 10,
 	CLI_TAKES_QUERY = 1 << 11, /* status: -E */
-	CLI_TAKES_NO_STORE = 1 << 12 /* stores, version: nothing is opened */
+	CLI_TAKES_NO_STORE = 1 << 12, /* stores, version: nothing is opened */
+	CLI_TAKES_METRICS = 1 << 13
 };
 
 /*
@@ -90,6 +94,14 @@ void cli_options_free(cli_options *options);
 
 /* Open the store; on failure prints why and sets *exit_out. */
 hf_manager *cli_open(const cli_options *options, int *exit_out);
+
+/*
+ * Keep what the manager has counted since the last time (metrics.h). Nothing is
+ * held up for long by this and nothing fails because of it.
+ */
+void cli_metrics_keep(const cli_options *options, hf_manager *manager);
+/* Keep it, and close the manager, which may be NULL. */
+void cli_close(const cli_options *options, hf_manager *manager);
 
 /*
  * Print "holdfast: TEXT" and return the exit code for `status`. HF_HELD and
@@ -133,6 +145,7 @@ int cli_log(int argc, char **argv);
 int cli_cleanup(int argc, char **argv);
 int cli_force_release(int argc, char **argv);
 int cli_wait(int argc, char **argv);
+int cli_metrics(int argc, char **argv);
 int cli_stores(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);

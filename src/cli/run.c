@@ -363,6 +363,7 @@ static int run(struct run *r)
 		return cli_fail(&r->options, st, &error);
 	}
 	let_go_of_pipes(r);
+	cli_metrics_keep(&r->options, r->manager); /* it may run for days */
 	supervise(r);
 	return end(r);
 }
@@ -385,7 +386,7 @@ int cli_run(int argc, char **argv)
 		if (r.manager)
 			code = run(&r);
 	}
-	hf_close(r.manager);
+	cli_close(&r.options, r.manager);
 	cli_options_free(&r.options);
 	if (r.die_of)
 		signals_die_of(r.die_of);

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #define TEXT_MAX 200 /* bytes of an owner or a fingerprint */
@@ -398,6 +399,35 @@ static bool set_history(cli_reader *reader, const char *value)
 	return true;
 }
 
+static bool set_metrics(cli_reader *reader, const char *value)
+{
+	static const char *const words[] = {
+		"false", "true", "no", "yes", "off", "on", "0", "1"};
+	size_t i;
+
+	for (i = 0; i < HF_ARRAY_LEN(words); i++) {
+		if (!strcasecmp(value, words[i])) {
+			reader->out->metrics = i % 2;
+			return true;
+		}
+	}
+	return refuse(reader, value, "give true or false");
+}
+
+static bool set_prometheus(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->prometheus = true;
+	return true;
+}
+
+static bool set_reset(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->reset = true;
+	return true;
+}
+
 static bool set_prune(cli_reader *reader, const char *value)
 {
 	return number(reader, value, 1, INT32_MAX, &reader->out->keep);
@@ -445,6 +475,9 @@ static bool set_kill_after(cli_reader *reader, const char *value)
 
 /* What writes an event into the history. */
 #define CHANGES (CLI_TAKES_ACQUIRE | CLI_TAKES_WHO | CLI_TAKES_FORCE | CLI_TAKES_CLEANUP)
+
+/* What changes the counts of metrics. */
+#define COUNTS (CLI_TAKES_ACQUIRE | CLI_TAKES_WHO | CLI_TAKES_FORCE)
 
 static const cli_setting table[] = {
 	{'S', "store", "URL", 0, "store", "HOLDFAST_STORE", set_store,
@@ -512,6 +545,12 @@ static const cli_setting table[] = {
 		"go on, and show each change until interrupted"},
 	{0, "history", "N", CHANGES, "history", "HOLDFAST_HISTORY", set_history,
 		"how many events its history keeps at least (default 1000; 0: all)"},
+	{0, "metrics", "BOOL", COUNTS, "metrics", "HOLDFAST_METRICS", set_metrics,
+		"whether 'metrics' is to tell of it (default true)"},
+	{0, "prometheus", NULL, CLI_TAKES_METRICS, NULL, NULL, set_prometheus,
+		"print Prometheus' text format"},
+	{0, "reset", NULL, CLI_TAKES_METRICS, NULL, NULL, set_reset,
+		"do not show, but begin anew: all, or those of NAME or the store"},
 	{'N', "limit", "N", CLI_TAKES_LOG, NULL, NULL, set_log_limit,
 		"only the newest N events (also -5 for -N 5; 0: all)"},
 	{0, "prune", "N", CLI_TAKES_LOG, NULL, NULL, set_prune,
