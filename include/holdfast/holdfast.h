@@ -183,7 +183,7 @@ HF_API unsigned hf_store_capabilities(const hf_manager *manager);
 typedef enum hf_mode { HF_EXCLUSIVE = 0, HF_SHARED = 1 } hf_mode;
 
 typedef enum hf_strategy {
-	HF_QUEUE = 0, /* wait until it is free or wait_ms has passed */
+	HF_QUEUE = 0, /* wait in line, by priority, then arrival; until wait_ms */
 	HF_RETRY, /* max_retries tries, exponential backoff, full jitter */
 	HF_FAIL_FAST, /* one try */
 	HF_STEAL_STALE, /* as HF_QUEUE, and take a lease that was not renewed

@@ -76,6 +76,32 @@ static int64_t kill_at_ms(const struct dog *dog)
 
 /* ---- the command ---- */
 
+static volatile sig_atomic_t stopped_early;
+
+static void on_early_stop(int number)
+{
+	stopped_early = number;
+}
+
+/*
+ * A key that stops the command in the moment before it is one would stop us
+ * with it, in vfork(), timer and all. Noted, it is sent once more afterwards;
+ * the command begins with what was set before.
+ */
+static void put_off_stops(void)
+{
+	static const int stops[] = {SIGTSTP, SIGTTIN, SIGTTOU};
+	struct sigaction action;
+	size_t i;
+
+	for (i = 0; i < HF_ARRAY_LEN(stops); i++) {
+		if (sigaction(stops[i], NULL, &action) || action.sa_handler == SIG_IGN)
+			continue;
+		action = (struct sigaction){.sa_handler = on_early_stop};
+		sigaction(stops[i], &action, NULL);
+	}
+}
+
 /* In the child of a vfork: the memory is the watchdog's. */
 _Noreturn static void become_command(const struct dog *dog, pid_t parent)
 {
@@ -85,6 +111,7 @@ _Noreturn static void become_command(const struct dog *dog, pid_t parent)
 	if (getppid() != parent)
 		_exit(127);
 	sigaction(SIGCHLD, s->on_child, NULL);
+	put_off_stops();
 	sigprocmask(SIG_SETMASK, s->mask, NULL);
 	execvp(s->command[0], s->command);
 	dog->page->outcome.start_errno = errno;
@@ -109,6 +136,8 @@ static pid_t start_command(struct dog *dog)
 		dog->page->outcome.start_errno = errno;
 		return 0;
 	}
+	if (stopped_early)
+		kill(pid, stopped_early);
 	return pid;
 }
 
@@ -323,6 +352,16 @@ static void continue_command(struct dog *dog)
 	kill(group > 0 && group != dog->wrapper_group ? -group : command, SIGCONT);
 }
 
+/*
+ * One key may follow the other (^Z, fg, ^Z): the first fg is not to undo the
+ * second stop. A SIGSTOP is no key's: whoever sent it and then SIGCONT may have
+ * been quicker than the wrapper is in reading of it.
+ */
+static bool is_about_this_stop(const struct dog *dog, const watchdog_message *m)
+{
+	return m->stop == dog->stops || WSTOPSIG(dog->tree.leader_status) == SIGSTOP;
+}
+
 static void forward(struct dog *dog, int signal)
 {
 	if (!dog->tree.leader_gone)
@@ -342,8 +381,7 @@ static void take_orders(struct dog *dog)
 			forward(dog, m.signal);
 			break;
 		case WATCHDOG_CONTINUE:
-			/* One key may follow the other: ^Z, fg, ^Z. */
-			if (!dog->tree.leader_gone && m.stop == dog->stops)
+			if (!dog->tree.leader_gone && is_about_this_stop(dog, &m))
 				continue_command(dog);
 			break;
 		case WATCHDOG_END_LOST:

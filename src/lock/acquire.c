@@ -125,7 +125,11 @@ static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
 	g->priority = o->priority;
 	g->ttl_ms = lease->ttl_ms;
 	g->lock_delay_ms = o->lock_delay_ms;
-	if (lease->bound && !(m->capabilities & HF_CAP_SESSION_BOUND) &&
+	r->queue = o->strategy == HF_QUEUE && o->wait_ms != 0 &&
+		   !(m->capabilities & HF_CAP_SESSION_BOUND);
+	r->claim_ms = HF_CLAIM_MS;
+	/* Who waits is bound to this process, whatever it waits for. */
+	if ((lease->bound || r->queue) && !(m->capabilities & HF_CAP_SESSION_BOUND) &&
 		(m->capabilities & HF_CAP_HOST_LOCAL)) {
 		hf_liveness *liveness = hf_manager_liveness(m);
 

@@ -37,6 +37,7 @@ void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now 
 		attempt->setup.observer = &attempt->own_observer;
 	attempt->wait_until_ms =
 		setup->wait_ms < 0 ? INT64_MAX : after(now.boot_ms, setup->wait_ms);
+	attempt->probe_waiter = -1;
 	attempt->state = ST_READ;
 }
 
@@ -88,17 +89,9 @@ static hf_status decode(hf_attempt *a, hf_now now)
 	if (st)
 		return st;
 	n = a->record.grant_count;
-	if (n > a->evidence_cap) {
-		hf_grant_evidence *more = reallocarray(a->evidence, n, sizeof(*more));
-
-		if (!more)
-			return hf_fail_memory(&a->error, "attempt");
-		a->evidence = more;
-		a->evidence_cap = n;
-	}
-	if (n)
-		memset(a->evidence, 0, n * sizeof(*a->evidence));
-	if (a->fresh && (n || a->record.closed_ms) &&
+	if (!hf_attempt_blank_evidence(a))
+		return hf_fail_memory(&a->error, "attempt");
+	if (a->fresh && (n || a->record.closed_ms || a->record.waiter_count) &&
 		!hf_observer_see(a->setup.observer, &a->record, now.boot_ms))
 		return hf_fail_memory(&a->error, "attempt");
 	a->decoded = true;
@@ -115,7 +108,10 @@ static hf_status decode(hf_attempt *a, hf_now now)
  */
 static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 {
-	hf_evidence e = {.clock = "", .wall_ms = now.wall_ms, .grants = a->evidence};
+	hf_evidence e = {.clock = "",
+		.wall_ms = now.wall_ms,
+		.grants = a->evidence,
+		.waiters = a->waiters};
 	size_t i;
 
 	if (a->setup.host_clock[0]) {
@@ -128,6 +124,9 @@ static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 	for (i = 0; i < a->record.grant_count; i++)
 		a->evidence[i].unchanged_ms =
 			hf_observer_unchanged_ms(a->setup.observer, &a->record, i, now.boot_ms);
+	for (i = 0; i < a->record.waiter_count; i++)
+		a->waiters[i].unchanged_ms =
+			hf_observer_offer_ms(a->setup.observer, &a->record, i, now.boot_ms);
 	e.closed_unchanged_ms =
 		hf_observer_closed_ms(a->setup.observer, &a->record, now.boot_ms);
 	e.floor = a->snap.floor;
@@ -178,6 +177,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 		base -= a->snap.told_ms - a->snap.asked_ms;
 	if (!a->pending)
 		a->asked_base_ms = base;
+	a->queued = a->queued || a->verdict.waits;
 	a->state = ST_SWAP;
 	return HF_STEP_SWAP;
 }
@@ -198,19 +198,24 @@ static hf_step say_final(hf_attempt *a)
 	return done(a, a->final);
 }
 
-/* Say `status`, once no request of ours can land any more. */
+/* Say `status`, once no request of ours can land any more and we wait no more. */
 static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 {
-	if (a->pending && status != HF_OK && status != HF_UNKNOWN) {
-		if (!a->giving_up) {
-			hf_attempt_explain(a, status);
-			give_up(a, status);
-			a->settle_until_ms = after(now.boot_ms, a->setup.settle_ms);
-			a->state = ST_DECIDE;
-			return decide(a, now);
-		}
-		status = HF_UNKNOWN;
+	hf_ask ask = a->setup.request.ask;
+	bool ends_any = ask == HF_ASK_FORCE_RELEASE || ask == HF_ASK_REAP;
+	/* Found done, and what we asked before could yet be done once more. */
+	bool late = status == HF_OK && a->pending && ends_any;
+	bool is_final = (status == HF_OK && !late) || status == HF_UNKNOWN;
+
+	if (!is_final && (a->pending || a->queued) && !a->giving_up) {
+		hf_attempt_explain(a, status);
+		give_up(a, status);
+		a->settle_until_ms = after(now.boot_ms, a->setup.settle_ms);
+		a->state = ST_DECIDE;
+		return decide(a, now);
 	}
+	if (!is_final && a->pending)
+		status = HF_UNKNOWN;
 	if (status != HF_OK)
 		hf_attempt_explain(a, status);
 	return done(a, status);
@@ -241,12 +246,28 @@ static int64_t backoff(hf_attempt *a, int64_t min_ms, int64_t max_ms)
 	return 1 + (int64_t)hf_rng_below(&a->rng, (uint64_t)cap);
 }
 
+/*
+ * How long to wait without being told of a change. Behind others in the line:
+ * what time alone brings is the first's to see, and only if he does not come
+ * that of those behind him, one after the other.
+ */
+static int64_t pause_of(hf_attempt *a)
+{
+	const hf_verdict *v = &a->verdict;
+	int64_t pause = jittered(a, a->in_line ? a->setup.line_ms : a->setup.poll_ms);
+	int64_t wait_ms = v->wait_ms + 1;
+
+	if (a->in_line)
+		wait_ms += a->setup.request.claim_ms + 50 * (int64_t)v->ahead;
+	return v->wait_ms >= 0 && wait_ms < pause ? wait_ms : pause;
+}
+
 static hf_step held(hf_attempt *a, hf_now now)
 {
 	const hf_attempt_setup *s = &a->setup;
 	int64_t wake;
 
-	a->met_holder = true;
+	a->in_line = a->verdict.waits && a->verdict.ahead > 0;
 	if (s->strategy == HF_FAIL_FAST || s->wait_ms == 0)
 		return conclude(a, HF_HELD, now);
 	if (now.boot_ms >= a->wait_until_ms)
@@ -256,11 +277,7 @@ static hf_step held(hf_attempt *a, hf_now now)
 			return conclude(a, HF_HELD, now);
 		wake = after(now.boot_ms, backoff(a, s->backoff_min_ms, s->backoff_max_ms));
 	} else {
-		int64_t pause = jittered(a, s->poll_ms);
-
-		if (a->verdict.wait_ms >= 0 && a->verdict.wait_ms < pause)
-			pause = a->verdict.wait_ms + 1;
-		wake = now.boot_ms + pause;
+		wake = now.boot_ms + pause_of(a);
 	}
 	return wait_until(a, wake < a->wait_until_ms ? wake : a->wait_until_ms);
 }
@@ -281,6 +298,36 @@ static void found(hf_attempt *a)
 	a->token = a->verdict.token;
 	if (a->sent && a->verdict.gen >= a->sent_from_gen && a->verdict.gen <= a->sent_to_gen)
 		a->base_ms = a->sent_base_ms;
+}
+
+/* The rules must know of a waiter whether it lives. */
+static hf_step probe_waiter(hf_attempt *a)
+{
+	a->probe_waiter = a->verdict.unproven;
+	a->state = ST_PROBE;
+	return HF_STEP_PROBE;
+}
+
+/*
+ * Given up, and nothing of ours can land any more. What landed before that is
+ * ours all the same; else we go out of the line.
+ */
+static hf_step depart(hf_attempt *a, const hf_evidence *e, hf_now now)
+{
+	hf_request leave = a->setup.request;
+
+	leave.ask = HF_ASK_LEAVE;
+	a->verdict = hf_rules_apply(&a->record, &leave, e, &a->next, &a->scratch);
+	if (a->verdict.unproven >= 0)
+		return probe_waiter(a);
+	if (a->verdict.swap) {
+		a->leaving = true;
+		return want_swap(a, now);
+	}
+	if (!a->verdict.token)
+		return say_final(a);
+	found(a);
+	return done(a, HF_OK);
 }
 
 static hf_step decide(hf_attempt *a, hf_now now)
@@ -306,12 +353,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		barrier.ask = HF_ASK_BARRIER;
 		request = &barrier;
 	} else if (a->giving_up && request->ask == HF_ASK_ACQUIRE) {
-		/* Did the last request land after all? Only look. */
-		a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
-		if (a->verdict.status != HF_OK || a->verdict.swap)
-			return say_final(a);
-		found(a);
-		return done(a, HF_OK);
+		return depart(a, &e, now);
 	} else if (a->giving_up) {
 		a->giving_up = false;
 	}
@@ -334,6 +376,8 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		a->verdict = hf_rules_apply(&a->record, &barrier, &e, &a->next, &a->scratch);
 		a->verdict.token = token;
 	}
+	if (a->verdict.unproven >= 0)
+		return probe_waiter(a);
 	if (a->verdict.status == HF_OK && a->verdict.swap)
 		return want_swap(a, now);
 	if (!a->fresh) {
@@ -346,6 +390,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		a->state = ST_PROBE;
 		return HF_STEP_PROBE;
 	}
+	a->met_holder = a->met_holder || a->verdict.status == HF_HELD;
 	if (a->verdict.swap)
 		return want_swap(a, now);
 	if (a->verdict.status == HF_HELD)
@@ -417,16 +462,20 @@ static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, 
 
 	if (error)
 		a->error = *error;
-	if (a->pending) {
+	if (a->pending || a->giving_up) {
 		if (!a->settle_until_ms)
 			a->settle_until_ms = settle_until(a, now);
 		until = a->settle_until_ms;
-		status = HF_UNKNOWN;
+		status = a->pending ? HF_UNKNOWN : status;
 	} else if (a->setup.strategy == HF_FAIL_FAST) {
 		until = now.boot_ms;
 	}
 	if (status != HF_UNAVAILABLE && status != HF_UNKNOWN) {
 		done(a, status);
+		return;
+	}
+	if (now.boot_ms >= until && a->giving_up && (a->leaving || !a->pending)) {
+		say_final(a); /* an entry of nobody stays: see attempt.h */
 		return;
 	}
 	if (now.boot_ms >= until || (a->setup.strategy == HF_RETRY && !a->pending &&
@@ -458,7 +507,11 @@ void hf_attempt_on_read(
 
 void hf_attempt_on_probe(hf_attempt *attempt)
 {
-	attempt->probed = true;
+	if (attempt->probe_waiter >= 0)
+		attempt->waiters[attempt->probe_waiter].probed = true;
+	else
+		attempt->probed = true;
+	attempt->probe_waiter = -1;
 	attempt->state = ST_DECIDE;
 }
 
@@ -494,8 +547,10 @@ void hf_attempt_on_swap(
 		a->token = a->verdict.token;
 		a->base_ms = a->asked_base_ms;
 		adopt_own_record(a);
-		if (a->giving_up)
+		if (a->giving_up && (a->leaving || !a->queued))
 			say_final(a);
+		else if (a->giving_up)
+			return; /* nothing is pending any more: out of the line */
 		else if (a->verdict.status == HF_OK)
 			done(a, HF_OK);
 		else if (a->verdict.status != HF_HELD)
@@ -533,7 +588,7 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 		return;
 	hf_fail(&attempt->error, status, "acquire", 0, "lock '%s': waiting was cancelled",
 		attempt->setup.name);
-	if (!attempt->pending) {
+	if (!attempt->pending && !attempt->queued) {
 		done(attempt, status);
 		return;
 	}

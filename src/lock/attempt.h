@@ -6,7 +6,8 @@
  *	hf_attempt_init(&a, &setup, now);
  *	for (;;) switch (hf_attempt_next(&a, now)) {
  *	case HF_STEP_READ:	read into a.snap;	hf_attempt_on_read()
- *	case HF_STEP_PROBE:	fill a.evidence[].dead;	hf_attempt_on_probe()
+ *	case HF_STEP_PROBE:	fill a.evidence[].dead, or the one of
+ *				a.probe_waiter;		hf_attempt_on_probe()
  *	case HF_STEP_SWAP:	swap a.snap.etag for a.change, answer into
  *				a.reply;		hf_attempt_on_swap()
  *	case HF_STEP_WAIT:	until a.wake_ms, or the store says that it may
@@ -26,6 +27,10 @@
  * again under the same id, of the two at most one lands. An answer other than
  * OK or UNKNOWN is given only when nothing is pending: if need be the record
  * is moved on by a swap of its own (HF_ASK_BARRIER) first.
+ *
+ * Who waits in line (request.queue) and gives up leaves it by a swap of its own
+ * (HF_ASK_LEAVE). Should that not get through, an entry of nobody stays: it
+ * never becomes a grant, and goes by its process's death or by lapsed offers.
  */
 #ifndef HF_ATTEMPT_H
 #define HF_ATTEMPT_H
@@ -62,6 +67,7 @@ typedef struct hf_attempt_setup {
 	/* How long the fate of an unknown request is looked into, beyond. */
 	int64_t settle_ms;
 	int64_t poll_ms; /* the backstop while waiting, before jitter */
+	int64_t line_ms; /* the same in the line, behind others */
 	/*
 	 * Of the store: its HF_CAP_*, and the domain of hf_now.boot_ms if that
 	 * is its clock (host-local stores), else "".
@@ -83,7 +89,17 @@ typedef struct hf_attempt {
 	hf_change change; /* what SWAP is to write */
 	hf_record record; /* snap, decoded: PROBE is about its grants */
 	hf_grant_evidence *evidence; /* one for each grant of record */
+	hf_waiter_evidence *waiters; /* one for each waiter of record */
+	/* PROBE: of this waiter alone (fill its `dead`); -1: of the grants. */
+	int probe_waiter;
 	int64_t wake_ms; /* WAIT: on boot_ms; INT64_MAX: no limit */
+	/*
+	 * WAIT, SWAP: it stands in the line, or will by this swap: it is to
+	 * hear the bell. WAIT: `in_line` and not the first: that will do, the
+	 * first looks after the store and the holders.
+	 */
+	bool queued;
+	bool in_line;
 
 	/* ---- the answer ---- */
 	hf_status status;
@@ -137,6 +153,8 @@ typedef struct hf_attempt {
 	hf_public_view *view; /* made on first use */
 	hf_observer own_observer;
 	size_t evidence_cap;
+	size_t waiters_cap;
+	bool leaving; /* nothing but our place in the line is still to go */
 } hf_attempt;
 
 void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now now);
@@ -148,6 +166,12 @@ void hf_attempt_free(hf_attempt *attempt);
  * to begin with), so that not every attempt allocates anew.
  */
 void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from);
+
+/*
+ * Evidence for each grant and waiter of attempt->record, with nothing known.
+ * False: out of memory.
+ */
+bool hf_attempt_blank_evidence(hf_attempt *attempt);
 
 /*
  * Begin from a state known from before instead of a read; takes its memory.

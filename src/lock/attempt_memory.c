@@ -16,8 +16,41 @@ void hf_attempt_free(hf_attempt *attempt)
 	hf_observer_free(&attempt->own_observer);
 	free(attempt->evidence);
 	attempt->evidence = NULL;
+	free(attempt->waiters);
+	attempt->waiters = NULL;
 	free(attempt->view);
 	attempt->view = NULL;
+}
+
+/* *items gets room for n of `size` bytes, zeroed. */
+static bool blank(void **items, size_t *cap, size_t n, size_t size)
+{
+	if (n > *cap) {
+		void *more = reallocarray(*items, n, size);
+
+		if (!more)
+			return false;
+		*items = more;
+		*cap = n;
+	}
+	if (n)
+		memset(*items, 0, n * size);
+	return true;
+}
+
+bool hf_attempt_blank_evidence(hf_attempt *attempt)
+{
+	const hf_record *r = &attempt->record;
+	void *grants = attempt->evidence;
+	void *waiters = attempt->waiters;
+	bool enough = blank(&grants, &attempt->evidence_cap, r->grant_count,
+			      sizeof(*attempt->evidence)) &&
+		      blank(&waiters, &attempt->waiters_cap, r->waiter_count,
+			      sizeof(*attempt->waiters));
+
+	attempt->evidence = grants;
+	attempt->waiters = waiters;
+	return enough;
 }
 
 static void exchange_bufs(hf_buf *a, hf_buf *b)

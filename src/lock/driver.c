@@ -1,5 +1,7 @@
 /* Runs an attempt: does what it wants and tells it what came of it. */
+#include "bell.h"
 #include "manager.h"
+#include "queue.h"
 
 #include <poll.h>
 #include <stdlib.h>
@@ -46,12 +48,19 @@ static bool ended_by_session(const hf_drive *drive, const hf_grant *g)
 
 static void probe(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 {
+	bool local = (m->capabilities & HF_CAP_HOST_LOCAL) != 0;
 	size_t i;
 
+	if (a->probe_waiter >= 0) {
+		a->waiters[a->probe_waiter].dead =
+			local && hf_process_proven_dead(
+					 &a->record.waiters[a->probe_waiter].want.process);
+		return;
+	}
 	for (i = 0; i < a->record.grant_count; i++) {
 		const hf_grant *g = &a->record.grants[i];
 
-		if (!(g->flags & HF_GRANT_BOUND) || !(m->capabilities & HF_CAP_HOST_LOCAL))
+		if (!(g->flags & HF_GRANT_BOUND) || !local)
 			continue;
 		a->evidence[i].dead =
 			ended_by_session(drive, g) || hf_process_proven_dead(&g->process);
@@ -69,6 +78,16 @@ static void bury_the_dead(const hf_attempt *a)
 	for (i = 0; i < a->record.grant_count; i++)
 		if (a->evidence[i].dead && a->record.grants[i].process.live[0])
 			hf_liveness_bury(a->record.grants[i].process.live);
+	for (i = 0; i < a->record.waiter_count; i++)
+		if (a->waiters[i].dead && a->record.waiters[i].want.process.live[0])
+			hf_liveness_bury(a->record.waiters[i].want.process.live);
+}
+
+static void ring(void *arg, const hf_waiter *waiter)
+{
+	(void)arg;
+	if (!strcmp(waiter->want.process.boot, hf_self()->boot))
+		hf_bell_ring(waiter->want.id);
 }
 
 #define HOLDER_ENDED (-2)
@@ -101,18 +120,18 @@ static int holder_pidfd(hf_manager *m, const hf_attempt *a)
 	return poller.fd;
 }
 
-/* One descriptor for two; -1 if it cannot be had. */
-static int either(int a, int b)
+/* One descriptor, to be closed, for those of `fds` that are not -1; or -1. */
+static int any_of(const int *fds, size_t count)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 	int fd = epoll_create1(EPOLL_CLOEXEC);
+	size_t i;
 
-	if (fd < 0)
-		return -1;
-	if (epoll_ctl(fd, EPOLL_CTL_ADD, a, &event) ||
-		epoll_ctl(fd, EPOLL_CTL_ADD, b, &event)) {
-		close(fd);
-		return -1;
+	for (i = 0; fd >= 0 && i < count; i++) {
+		if (fds[i] >= 0 && epoll_ctl(fd, EPOLL_CTL_ADD, fds[i], &event)) {
+			close(fd);
+			fd = -1;
+		}
 	}
 	return fd;
 }
@@ -124,32 +143,58 @@ bool hf_fd_readable(int fd)
 	return fd >= 0 && poll(&poller, 1, 0) > 0;
 }
 
-static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive)
+/* Behind others: whoever hands over rings, and the first looks after the rest. */
+static void wait_in_line(int64_t wake_ms, int bell, int cancel_fd)
+{
+	struct pollfd fds[2] = {
+		{.fd = bell, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
+	int64_t left_ms = wake_ms - hf_boot_ms();
+
+	if (left_ms > 0)
+		(void)poll(fds, 2, left_ms > 60000 ? 60000 : (int)left_ms);
+}
+
+static void watch_store(hf_manager *m, hf_attempt *a, const hf_drive *drive, int bell)
 {
 	int holder = holder_pidfd(m, a);
-	int both = holder >= 0 && drive->cancel_fd >= 0 ? either(holder, drive->cancel_fd) : -1;
-	int cancel = both >= 0		     ? both
-		     : drive->cancel_fd >= 0 ? drive->cancel_fd
-		     : holder >= 0	     ? holder
-					     : -1;
+	int fds[3] = {bell, drive->cancel_fd, holder};
+	int any = any_of(fds, 3);
 	int64_t wake_ms = a->wake_ms;
 	int64_t soon_ms = hf_boot_ms() + 50;
 
 	if (holder == HOLDER_ENDED && wake_ms > soon_ms)
 		wake_ms = soon_ms;
 	if (hf_register_watch(m, a->setup.name, a->snap.etag.len ? &a->snap.etag : NULL,
-		    wake_ms, cancel, NULL)) {
+		    wake_ms, any >= 0 ? any : drive->cancel_fd, NULL)) {
 		/* Watching failed: the backstop alone, without spinning. */
 		hf_sleep_until_ms(wake_ms < soon_ms ? wake_ms : soon_ms);
 	}
-	if (both >= 0)
-		close(both);
+	if (any >= 0)
+		close(any);
 	if (holder >= 0)
 		close(holder);
 }
 
-hf_step hf_drive_until(
-	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_now now, bool nowait)
+static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive, int bell)
+{
+	if (a->in_line && bell >= 0)
+		wait_in_line(a->wake_ms, bell, drive->cancel_fd);
+	else
+		watch_store(m, a, drive, bell);
+	hf_bell_quiet(bell);
+}
+
+/* It is in: tell those whom it concerns, clear up after those it ended. */
+static void after_swap(const hf_attempt *a)
+{
+	if (a->verdict.ended || a->record.waiter_count)
+		bury_the_dead(a);
+	if (a->next.waiter_count)
+		hf_queue_to_ring(&a->record, &a->next, a->setup.request.grant.id, ring, NULL);
+}
+
+static hf_step drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive,
+	hf_now now, bool nowait, int *bell)
 {
 	hf_attempt *a = attempt;
 	bool observed = false;
@@ -178,6 +223,9 @@ hf_step hf_drive_until(
 			now = hf_now_here();
 			break;
 		case HF_STEP_SWAP:
+			/* Before anybody can ring it. */
+			if (a->queued && *bell < 0)
+				*bell = hf_bell_new(a->setup.request.grant.id);
 			st = hf_register_swap(
 				m, a->setup.name, &a->snap.etag, &a->change, &a->reply, &error);
 			overlook_neighbours(&a->reply, drive);
@@ -187,8 +235,8 @@ hf_step hf_drive_until(
 			 */
 			if (st || !m->host_clock[0])
 				now = hf_now_here();
-			if (!st && a->verdict.ended)
-				bury_the_dead(a);
+			if (!st)
+				after_swap(a);
 			hf_attempt_on_swap(a, st, &error, now);
 			break;
 		case HF_STEP_WAIT:
@@ -198,7 +246,7 @@ hf_step hf_drive_until(
 				hf_attempt_cancel(a, HF_TIMED_OUT);
 				break;
 			}
-			wait_for_change(m, a, drive);
+			wait_for_change(m, a, drive, *bell);
 			now = hf_now_here();
 			hf_attempt_on_wake(a);
 			break;
@@ -208,6 +256,17 @@ hf_step hf_drive_until(
 			return step;
 		}
 	}
+}
+
+hf_step hf_drive_until(
+	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_now now, bool nowait)
+{
+	int bell = -1;
+	hf_step step = drive_until(m, attempt, drive, now, nowait, &bell);
+
+	if (bell >= 0)
+		close(bell);
+	return step;
 }
 
 hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *attempt,

@@ -1,5 +1,6 @@
 /* Looking: status, list, watch, history. */
 #include "manager.h"
+#include "queue.h"
 
 #include <stdlib.h>
 
@@ -47,6 +48,11 @@ static int64_t delay_left_ms(const hf_grant *g, bool dead, const hf_evidence *e)
 	return g->lock_delay_ms ? from_ms + g->lock_delay_ms - e->now_ms : 0;
 }
 
+static int by_turn(const void *a, const void *b)
+{
+	return hf_queue_before(a, b) ? -1 : 1;
+}
+
 /*
  * Holders as they stand, with what is over by clock or death left out: it is
  * free for everyone, so it is shown as free.
@@ -84,6 +90,8 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 	}
 	info->holders = in->holders;
 	info->waiters = in->holders + info->holder_count;
+	if (r->waiter_count)
+		qsort(r->waiters, r->waiter_count, sizeof(*r->waiters), by_turn);
 	for (i = 0; i < r->waiter_count; i++)
 		describe(&in->holders[info->holder_count + i], &r->waiters[i].want);
 	info->waiter_count = r->waiter_count;

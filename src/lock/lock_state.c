@@ -22,6 +22,7 @@ static const struct {
 	[HF_EV_DOWNGRADE] = {0, 0, 0, HF_STATE_SHARED},
 	[HF_EV_EXPIRE] = {HF_STATE_FREE, HF_STATE_CLOSED, HF_STATE_SHARED, HF_STATE_EXCLUSIVE},
 	[HF_EV_BARRIER] = {HF_STATE_FREE, HF_STATE_CLOSED, HF_STATE_SHARED, HF_STATE_EXCLUSIVE},
+	[HF_EV_QUEUE] = {HF_STATE_FREE, HF_STATE_CLOSED, HF_STATE_SHARED, HF_STATE_EXCLUSIVE},
 	[HF_EV_FORCE_RELEASE] = {HF_STATE_FREE, HF_STATE_FREE, 0, 0},
 };
 
@@ -89,6 +90,17 @@ void hf_assert_invariants(const hf_record *prev, const hf_record *next)
 		assert(hf_group_count(next) == 1);
 	if (hf_state_of(next) == HF_STATE_SHARED && next->grants[0].limit)
 		assert(hf_group_count(next) <= next->grants[0].limit);
+	for (i = 0; i < next->waiter_count; i++) {
+		const hf_waiter *w = &next->waiters[i];
+
+		assert(w->arrival && w->arrival <= next->gen && w->offer <= next->gen);
+		/* Who has an offer has not to wait for anybody but the claim. */
+		if (w->offer)
+			assert(hf_state_of(next) != HF_STATE_EXCLUSIVE &&
+				(w->want.mode == HF_SHARED ||
+					(!next->grant_count &&
+						hf_queue_offered(next, w->want.id) < 0)));
+	}
 	assert(next->gen > prev->gen);
 	assert(next->counter >= prev->counter);
 	(void)prev;
@@ -99,6 +111,18 @@ void hf_assert_invariants(const hf_record *prev, const hf_record *next)
 bool hf_clock_shared(const char *clock, const hf_evidence *e)
 {
 	return clock[0] && strcmp(clock, e->clock) == 0;
+}
+
+int64_t hf_rules_claim_left_ms(const hf_record *record, size_t i, const hf_evidence *e)
+{
+	const hf_waiter *w = &record->waiters[i];
+	int64_t left;
+
+	if (hf_clock_shared(w->want.clock, e))
+		left = w->claim_deadline_ms - e->now_ms;
+	else
+		left = w->claim_ms - (e->waiters ? e->waiters[i].unchanged_ms : 0);
+	return left > 0 ? left : 0;
 }
 
 static int64_t unchanged_ms(size_t i, const hf_evidence *e)

@@ -5,6 +5,7 @@
 #ifndef HF_LOCK_STATE_H
 #define HF_LOCK_STATE_H
 
+#include "queue.h"
 #include "rules.h"
 
 /* The states of the chart in rules.h; bits, so that sets can be told. */
@@ -21,6 +22,8 @@ size_t hf_group_count(const hf_record *r);
 
 /* Is a time of this clock's domain comparable with the evidence's? */
 bool hf_clock_shared(const char *clock, const hf_evidence *e);
+/* Until the offer to waiter i lapses; 0: it has. */
+int64_t hf_rules_claim_left_ms(const hf_record *record, size_t i, const hf_evidence *e);
 /* How long since grant i was last renewed, as far as we can know. */
 int64_t hf_unrenewed_ms(const hf_record *record, size_t i, const hf_evidence *e);
 

@@ -169,6 +169,7 @@ hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask)
 		.wait_ms = 0,
 		.settle_ms = HF_SETTLE_MS,
 		.poll_ms = HF_POLL_MS,
+		.line_ms = HF_LINE_MS,
 		.backoff_min_ms = 20,
 		.backoff_max_ms = 2000,
 		.capabilities = m->capabilities,

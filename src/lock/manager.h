@@ -5,6 +5,7 @@
  *	acquire.c   requests from options; acquire
  *	lease.c     a lease in hand: queries, release, extend, convert
  *	driver.c    runs an attempt, blocking
+ *	bell.c	    wakes those whose turn has come
  *	keeper.c    the thread that renews and tells of loss
  *	register.c  the one wrapper around a store's operations
  *	inspect.c   status, list, history
@@ -32,6 +33,8 @@
 #define HF_PATIENCE_MS 2000
 #define HF_SETTLE_MS 5000
 #define HF_POLL_MS 500
+#define HF_LINE_MS 30000 /* the same behind others in the line */
+#define HF_CLAIM_MS 2000 /* an offered lock is claimed within this */
 
 /* What this manager last knew of one name. */
 struct hf_known {

@@ -61,6 +61,12 @@ bool hf_observer_see(hf_observer *observer, const hf_record *record, int64_t now
 		if (!note(observer, at, g->id, g->gen, now_ms))
 			return false;
 	}
+	for (i = 0; i < record->waiter_count; i++) {
+		const hf_waiter *w = &record->waiters[i];
+
+		if (w->offer && !note(observer, at++, w->want.id, w->offer, now_ms))
+			return false;
+	}
 	if (record->closed_ms) {
 		if (!note(observer, at++, closed_id, record->closed_gen, now_ms))
 			return false;
@@ -80,6 +86,14 @@ int64_t hf_observer_unchanged_ms(
 	const hf_grant *g = &record->grants[i];
 
 	return since(find(observer, g->id, g->gen), now_ms);
+}
+
+int64_t hf_observer_offer_ms(
+	const hf_observer *observer, const hf_record *record, size_t i, int64_t now_ms)
+{
+	const hf_waiter *w = &record->waiters[i];
+
+	return w->offer ? since(find(observer, w->want.id, w->offer), now_ms) : 0;
 }
 
 int64_t hf_observer_closed_ms(

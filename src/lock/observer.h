@@ -11,8 +11,8 @@
 #include "record.h"
 
 typedef struct hf_observation {
-	char id[65]; /* grant id, a neighbour's mark, or "closed" */
-	uint64_t gen; /* that granted or last renewed it, or closed the lock */
+	char id[65]; /* of a grant or waiter, a neighbour's mark, or "closed" */
+	uint64_t gen; /* that granted or last renewed it, offered, or closed the lock */
 	int64_t since_ms; /* on hf_boot_ms() of the observer */
 } hf_observation;
 
@@ -35,8 +35,10 @@ void hf_observer_free(hf_observer *observer);
  */
 bool hf_observer_see(hf_observer *observer, const hf_record *record, int64_t now_ms);
 
-/* For how long grant i / the lock delay of the record has been seen so. */
+/* For how long grant i / waiter i's offer / the lock delay has been seen so. */
 int64_t hf_observer_unchanged_ms(
+	const hf_observer *observer, const hf_record *record, size_t i, int64_t now_ms);
+int64_t hf_observer_offer_ms(
 	const hf_observer *observer, const hf_record *record, size_t i, int64_t now_ms);
 int64_t hf_observer_closed_ms(
 	const hf_observer *observer, const hf_record *record, int64_t now_ms);

@@ -18,6 +18,7 @@ static const char *const event_names[HF_EV_COUNT_ + 1] = {
 	[HF_EV_FORCE] = "force",
 	[HF_EV_FORCE_RELEASE] = "force-release",
 	[HF_EV_BARRIER] = "barrier",
+	[HF_EV_QUEUE] = "queue",
 };
 
 const char *hf_event_kind_name(hf_event_kind kind)
@@ -115,7 +116,7 @@ hf_waiter *hf_record_add_waiter(hf_record *record)
 	if (!waiters)
 		return NULL;
 	record->waiters = waiters;
-	waiters[record->waiter_count] = (hf_waiter){.want = hf_grant_blank(), .bell = ""};
+	waiters[record->waiter_count] = (hf_waiter){.want = hf_grant_blank()};
 	return &waiters[record->waiter_count++];
 }
 
@@ -185,8 +186,9 @@ static const hf_field grant_fields[] = {GRANT_FIELDS(hf_grant, )};
 static const hf_field waiter_fields[] = {
 	GRANT_FIELDS(hf_waiter, want.),
 	HF_FIELD("arr", HF_FIELD_U64, hf_waiter, arrival),
-	HF_FIELD("bell", HF_FIELD_TEXT, hf_waiter, bell),
-	HF_FIELD("wake", HF_FIELD_I64, hf_waiter, wake_ms),
+	HF_FIELD("pass", HF_FIELD_U64, hf_waiter, passed),
+	HF_FIELD("miss", HF_FIELD_U64, hf_waiter, missed),
+	HF_FIELD("in", HF_FIELD_I64, hf_waiter, claim_ms),
 	HF_FIELD("offer", HF_FIELD_U64, hf_waiter, offer),
 	HF_FIELD("claim", HF_FIELD_I64, hf_waiter, claim_deadline_ms),
 };
@@ -344,7 +346,9 @@ static bool read_grant(char *line, hf_grant *g)
 static bool read_waiter(char *line, hf_waiter *w)
 {
 	return hf_fields_read(line, waiter_fields, HF_ARRAY_LEN(waiter_fields), w) &&
-	       check_grant(&w->want);
+	       check_grant(&w->want) && w->passed <= HF_RECORD_COUNT_MAX &&
+	       w->missed <= HF_RECORD_COUNT_MAX && w->claim_ms > 0 &&
+	       span_in_range(w->claim_ms) && time_in_range(w->claim_deadline_ms);
 }
 
 static bool read_event(char *line, hf_record_event *e)
@@ -401,6 +405,18 @@ static bool check_holders(const hf_record *r)
 		return one_group;
 	return !r->grant_count || !first->limit || r->grant_count <= first->limit ||
 	       group_count(r) <= first->limit;
+}
+
+/* None came, or was offered the lock, after the present. */
+static bool check_waiters(const hf_record *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->waiter_count; i++)
+		if (!r->waiters[i].arrival || r->waiters[i].arrival > r->gen ||
+			r->waiters[i].offer > r->gen)
+			return false;
+	return true;
 }
 
 /* One line without its newline; `end_out` is set by the last. */
@@ -481,6 +497,9 @@ static hf_status read_lines(hf_record *r, size_t len, hf_error *error)
 	if (!check_holders(r))
 		return hf_fail(error, HF_CORRUPT, "decode", 0,
 			"the record is damaged: its holders cannot hold together");
+	if (!check_waiters(r))
+		return hf_fail(error, HF_CORRUPT, "decode", 0,
+			"the record is damaged: those who wait cannot have come so");
 	return HF_OK;
 }
 

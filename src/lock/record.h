@@ -75,15 +75,15 @@ typedef struct hf_grant {
 	hf_process process;
 } hf_grant;
 
-/* One who waits. The entries belong to the format; see HACKING on queues. */
+/* One who waits; see queue.h. `want.process` is who waits, bound or not. */
 typedef struct hf_waiter {
 	hf_grant want;
 	uint64_t arrival; /* gen at which it came */
-	const char *bell; /* doorbell's socket name; "": cannot be rung */
-	int64_t wake_ms; /* it will look again within this time */
-	/* Handed over, not yet claimed: 0 no, else the token offered. */
-	uint64_t offer;
-	int64_t claim_deadline_ms; /* on want.clock */
+	uint64_t passed; /* grants since to such as came later */
+	uint64_t missed; /* offers that it, or its host, let lapse in a row */
+	int64_t claim_ms; /* it claims an offer within this time */
+	uint64_t offer; /* gen that offered it the lock; 0: none */
+	int64_t claim_deadline_ms; /* of the offer, on want.clock */
 } hf_waiter;
 
 typedef enum hf_event_kind {
@@ -100,6 +100,7 @@ typedef enum hf_event_kind {
 	HF_EV_FORCE, /* a grant, taking it from whoever had it */
 	HF_EV_FORCE_RELEASE,
 	HF_EV_BARRIER, /* moved on, so that a late request cannot land (R4) */
+	HF_EV_QUEUE, /* an amendment: who waits, nothing else */
 	HF_EV_COUNT_
 } hf_event_kind;
 

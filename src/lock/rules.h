@@ -25,11 +25,16 @@
  *	X	release			X S F C	(X, S: holds of its group remain)
  *	X	upgrade			X	(of another hold of its group)
  *	X	downgrade		S
- *	any	expire barrier		same
+ *	any	expire barrier queue	same
  *	any	force-release		F	(all are ended first)
  *
  * C is F with a lock delay running: a lease ended without a release. It may
  * begin while others share the lock; then too it lets no newcomer in.
+ *
+ * Who waits stands in the record (queue.h), and an offer to one of them keeps
+ * everybody else out of F and, if theirs do not go together, of S. Every swap
+ * ends by offering the lock to whoever is first and can be let in.
+ *
  * The chart stands as a table in rules.c and is asserted after every step,
  * with the invariants: one group when exclusive, at most `limit` groups when
  * shared, no token above the counter, counter and gen never smaller.
@@ -46,6 +51,7 @@ typedef enum hf_ask {
 	HF_ASK_CONVERT,
 	HF_ASK_FORCE_RELEASE,
 	HF_ASK_REAP, /* end what is over */
+	HF_ASK_LEAVE, /* wait no longer: grant.id goes out of the line */
 	HF_ASK_BARRIER /* move the record on */
 } hf_ask;
 
@@ -60,6 +66,9 @@ typedef struct hf_request {
 	 */
 	hf_grant grant;
 	hf_take take; /* ACQUIRE */
+	/* ACQUIRE: when it is held, stand in line; offers are claimed in claim_ms. */
+	bool queue;
+	int64_t claim_ms;
 	int64_t stale_after_ms; /* ACQUIRE with HF_TAKE_STALE */
 	hf_who who; /* RELEASE, RENEW, CONVERT: whose grant */
 	int64_t ttl_ms; /* RENEW: the new ttl; 0: keep */
@@ -80,12 +89,20 @@ typedef struct hf_grant_evidence {
 	int64_t unchanged_ms; /* how long we have seen this very grant */
 } hf_grant_evidence;
 
+typedef struct hf_waiter_evidence {
+	bool probed; /* somebody has looked whether it is dead */
+	bool dead;
+	int64_t unchanged_ms; /* how long we have seen this very offer */
+} hf_waiter_evidence;
+
 typedef struct hf_evidence {
 	const char *clock; /* domain of now_ms; "": no clock */
 	int64_t now_ms;
 	int64_t wall_ms; /* for people only, never compared */
 	/* One for each grant of the record; NULL: nothing is known. */
 	const hf_grant_evidence *grants;
+	/* One for each waiter of the record; NULL: all live, as far as we know. */
+	const hf_waiter_evidence *waiters;
 	int64_t closed_unchanged_ms; /* as unchanged_ms, for the lock delay */
 	uint64_t floor; /* of an absent record */
 } hf_evidence;
@@ -106,6 +123,13 @@ typedef struct hf_verdict {
 	int64_t wait_ms;
 	/* HELD, NOT_OWNER, INVALID: index of a grant in the way; or -1. */
 	int blocker;
+	/*
+	 * >= 0: nothing of this is to be acted on. Whether waiter i of prev
+	 * lives must be known first: probe it and ask again.
+	 */
+	int unproven;
+	bool waits; /* HELD: it is in the line, or will be by this swap */
+	size_t ahead; /* if it waits: how many before it have no offer */
 	const char *reason; /* INVALID, NOT_OWNER: a sentence; static */
 } hf_verdict;
 

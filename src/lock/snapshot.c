@@ -1,5 +1,6 @@
 /* From what a store gave back to a record the rules can be asked about. */
 #include "attempt.h"
+#include "queue.h"
 
 #include <stdlib.h>
 
@@ -61,7 +62,10 @@ void hf_record_view(hf_public_view *view, const hf_record *r)
 	size_t i;
 
 	memset(view, 0, sizeof(*view));
-	view->held = r->grant_count > 0;
+	/* Handed over and not yet claimed is not free either. */
+	if (!r->grant_count && hf_queue_offered(r, "") >= 0)
+		g = &r->waiters[hf_queue_offered(r, "")].want;
+	view->held = r->grant_count > 0 || hf_queue_offered(r, "") >= 0;
 	if (!view->held)
 		return;
 	for (i = 1; i < r->grant_count; i++)

@@ -84,9 +84,18 @@ static int open_existing(hf_slotfile *file)
 	file->writable = true;
 	if (fd < 0 && (errno == EACCES || errno == EROFS || errno == EPERM)) {
 		file->writable = false;
+		file->write_errno = errno;
 		fd = open(file->path, O_RDONLY | HF_OPEN_FLAGS);
 	}
 	return fd;
+}
+
+static hf_status say_irregular(const hf_slotfile *file, hf_error *error)
+{
+	return hf_fail(error, HF_CORRUPT, "slot file", 0,
+		"%s is not a regular file: another program has put something there; move it "
+		"away",
+		file->path);
 }
 
 static hf_status adopt_regular(hf_slotfile *file, int fd, hf_error *error)
@@ -96,11 +105,7 @@ static hf_status adopt_regular(hf_slotfile *file, int fd, hf_error *error)
 
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
-		return hf_fail(error, HF_CORRUPT, "slot file", 0,
-			"%s is not a regular file: another program has put something there; "
-			"move "
-			"it away",
-			file->path);
+		return say_irregular(file, error);
 	}
 	hf_slotfile_adopt(file, fd, &st);
 	file->writable = writable;
@@ -118,6 +123,8 @@ hf_status hf_slotfile_open(hf_slotfile *file, bool create, bool *missing_out, hf
 
 		if (fd >= 0)
 			return adopt_regular(file, fd, error);
+		if (errno == EISDIR || errno == ELOOP)
+			return say_irregular(file, error);
 		if (errno != ENOENT)
 			return hf_fail_errno(error, create ? HF_CANNOT_CREATE : HF_SYSTEM,
 				"slot file", errno, "cannot open %s", file->path);

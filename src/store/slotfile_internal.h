@@ -65,6 +65,7 @@ struct hf_slotfile {
 	hf_rng rng;
 	int fd; /* -1: not open */
 	bool writable;
+	int write_errno; /* why it is not */
 	bool locked;
 	dev_t dev;
 	ino_t ino;

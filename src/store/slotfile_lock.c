@@ -223,8 +223,8 @@ static hf_status check_writable(hf_slotfile *file, short type, hf_error *error)
 	if (type != F_WRLCK || file->writable)
 		return HF_OK;
 	hf_slotfile_close(file); /* it may have become so when next we try */
-	return hf_fail_errno(
-		error, HF_SYSTEM, "slot file", EACCES, "cannot write %s", file->path);
+	return hf_fail_errno(error, HF_SYSTEM, "slot file", file->write_errno,
+		"cannot write %s", file->path);
 }
 
 hf_status hf_slotfile_take(

@@ -9,7 +9,10 @@ import sys
 from tap import main, read, rule, tracked
 
 # In src/lock/ two floors live: the rules know no store, the manager joins both.
-RULES = {"record", "fields", "rules", "observer", "lock_state", "attempt", "snapshot", "trust"}
+RULES = {
+    "attempt", "decision", "fields", "lock_state", "observer", "queue", "record", "rules",
+    "snapshot", "trust",
+}
 
 BELOW = {"base": set()}
 BELOW["store"] = {"base"}

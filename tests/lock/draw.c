@@ -229,10 +229,10 @@ void draw_record(draw *d, hf_record *r, bool free_too)
 		if (!w)
 			abort();
 		w->want = draw_grant(d);
-		w->arrival = draw_below(d, r->gen);
-		w->bell = draw_text(d, 60, true);
-		w->wake_ms = some_ms(d);
-		w->offer = draw_below(d, 3);
+		w->arrival = 1 + draw_below(d, r->gen);
+		w->passed = draw_below(d, 40);
+		w->missed = draw_below(d, 3);
+		w->claim_ms = 1 + some_ms(d);
 		w->claim_deadline_ms = some_ms(d);
 	}
 }
@@ -279,6 +279,8 @@ hf_request draw_request(draw *d, const hf_record *r)
 		.who = some_who(d, r),
 		.ttl_ms = some_ms(d),
 		.mode = draw_chance(d, 50) ? HF_SHARED : HF_EXCLUSIVE,
+		.queue = draw_chance(d, 50),
+		.claim_ms = 1 + some_ms(d),
 		.least_gen = draw_chance(d, 20) ? draw_below(d, 2000) : 0,
 		.least_counter = draw_chance(d, 20) ? draw_below(d, 2000) : 0};
 

@@ -229,7 +229,8 @@ def terminal__is_put_right_after_an_ending_by_force(world):
     t.line("bash -c '$H run --ttl 0.5s --kill-after 0 x -- "
            "bash -ic \"stty raw -echo; echo up; exec sleep 1000\"; stty -a | md5sum > after'")
     t.expect("up")
-    wrapper = until(lambda: [p for p, n in below(t.pid).items() if n == "holdfast"], "us")[0]
+    wrapper = child_named(t.pid, "holdfast")
+    child_named(t.pid, "sleep")
     os.kill(wrapper, signal.SIGSTOP)
     until(lambda: "sleep" not in below(t.pid).values(), "the end of the command", 3)
     os.kill(wrapper, signal.SIGCONT)

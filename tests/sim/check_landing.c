@@ -4,6 +4,8 @@
  */
 #include "sim.h"
 
+#include "lock/queue.h"
+
 typedef struct landing {
 	sim *s;
 	const sim_message *m;
@@ -153,6 +155,33 @@ static void check_token_of_group(landing *l, const hf_grant *g)
 			(unsigned long long)greatest);
 }
 
+/*
+ * First come, first served, among those of one priority: none whose process
+ * lives, and who let no offer lapse, is passed over without an offer (but by
+ * one who was passed over more often: an offer that lapses does not count).
+ */
+static void check_turn(landing *l, const hf_grant *g, const hf_record_event *e)
+{
+	sim *s = l->s;
+	int mine = hf_queue_find(l->old, g->id);
+	uint64_t arrival = mine < 0 ? UINT64_MAX : l->old->waiters[mine].arrival;
+	uint64_t passed = mine < 0 ? 0 : l->old->waiters[mine].passed;
+	size_t i;
+
+	if (e->kind == HF_EV_FORCE || e->kind == HF_EV_STEAL || strcmp(g->group, g->id) != 0)
+		return;
+	for (i = 0; i < l->new->waiter_count; i++) {
+		const hf_waiter *w = &l->new->waiters[i];
+		const sim_client *c = &s->clients[w->want.process.pid - 1];
+
+		if (w->arrival < arrival && !w->offer && !w->missed && c->alive &&
+			c->life == w->want.process.start && w->want.priority >= g->priority &&
+			w->passed >= passed && (mine < 0 || !l->old->waiters[mine].offer))
+			sim_fail(s, "op%d was let in before %s, who came before it",
+				l->op->index, w->want.id);
+	}
+}
+
 static void check_came(landing *l, const hf_grant *g, const hf_record_event *e)
 {
 	sim *s = l->s;
@@ -176,6 +205,9 @@ static void check_came(landing *l, const hf_grant *g, const hf_record_event *e)
 			sim_fail(s, "op%d was let in %lld ms before the lock delay was over",
 				op->index, (long long)(l->t->closed_until - s->now));
 	}
+	if (!l->m->line)
+		sim_fail(s, "op%d granted %s in silence", op->index, g->id);
+	check_turn(l, g, e);
 	op->granted = true;
 	op->granted_by = l->m->sent_at;
 	op->granted_above = l->m->last_token;
@@ -205,7 +237,8 @@ static uint64_t exclusive_beside(const landing *l, const hf_grant *g)
 	for (i = 0; i < l->old->grant_count; i++) {
 		const hf_grant *other = &l->old->grants[i];
 
-		if (other->mode == HF_EXCLUSIVE && !strcmp(other->group, g->group))
+		if (other->mode == HF_EXCLUSIVE && !strcmp(other->group, g->group) &&
+			sim_find_grant(l->new, other->id))
 			return other->token;
 	}
 	return 0;
@@ -300,14 +333,51 @@ static void check_each(landing *l, const hf_record_event *e)
 			check_came(l, &l->new->grants[i], e);
 }
 
+/* What the history does not tell of: renewals, and who waits. */
+static void check_silence(landing *l)
+{
+	size_t i;
+
+	if (l->asked->ask == HF_ASK_RENEW)
+		return;
+	if (l->old->waiter_count == 0 && l->new->waiter_count == 0)
+		sim_fail(l->s, "op%d changed more than a renewal in silence", l->op->index);
+	for (i = 0; i < l->old->grant_count; i++) {
+		const hf_grant *was = &l->old->grants[i];
+		const hf_grant *is = sim_find_grant(l->new, was->id);
+
+		if (!is || is->gen != was->gen)
+			sim_fail(l->s, "op%d changed %s in silence", l->op->index, was->id);
+	}
+}
+
+/* Offers go to those who can be in together, beside those who are. */
+static void check_line(landing *l)
+{
+	const hf_record *r = l->new;
+	size_t offers = 0;
+	size_t i;
+
+	for (i = 0; i < r->waiter_count; i++) {
+		const hf_waiter *w = &r->waiters[i];
+
+		if (sim_find_grant(r, w->want.id))
+			sim_fail(l->s, "op%d lets %s hold and wait", l->op->index, w->want.id);
+		if (!w->offer)
+			continue;
+		offers++;
+		if (w->want.mode == HF_EXCLUSIVE && (offers > 1 || r->grant_count))
+			sim_fail(l->s, "op%d offers to %s what is taken", l->op->index,
+				w->want.id);
+	}
+}
+
 static void check_event(landing *l, const hf_record_event *e)
 {
 	const hf_record_event *kept = &l->new->event;
 
 	if (!l->m->line) {
-		if (l->asked->ask != HF_ASK_RENEW)
-			sim_fail(l->s, "op%d changed more than a renewal in silence",
-				l->op->index);
+		check_silence(l);
 	} else {
 		if (e->gen != l->new->gen || kept->gen != e->gen || kept->kind != e->kind ||
 			strcmp(kept->id, e->id) != 0 || strcmp(kept->ended, e->ended) != 0)
@@ -319,7 +389,8 @@ static void check_event(landing *l, const hf_record_event *e)
 
 static void note_taken(sim *s, sim_truth *t)
 {
-	bool taken = t->record.grant_count > 0 || t->record.closed_ms > 0;
+	bool taken = t->record.grant_count > 0 || t->record.closed_ms > 0 ||
+		     t->record.waiter_count > 0;
 
 	if (t->taken)
 		t->taken_until = s->now;
@@ -328,6 +399,17 @@ static void note_taken(sim *s, sim_truth *t)
 		t->greatest_token = t->record.counter;
 	if (t->record.gen > t->greatest_gen)
 		t->greatest_gen = t->record.gen;
+}
+
+/* Whoever has been told no has nothing under way, but to go out of the line. */
+static void check_late(landing *l)
+{
+	const sim_op *op = l->op;
+	bool leaves = op->setup.request.queue && !sim_find_grant(l->new, op->id);
+
+	if (op->answered && op->answer != HF_UNKNOWN && !l->t->went_back && !leaves)
+		sim_fail(l->s, "op%d changed the lock after it was told '%s'", op->index,
+			hf_status_name(op->answer));
 }
 
 void sim_check_landing(sim *s, const sim_message *m)
@@ -340,20 +422,21 @@ void sim_check_landing(sim *s, const sim_message *m)
 	hf_record was;
 	hf_error error;
 
-	if (op->answered && op->answer != HF_UNKNOWN && !t->went_back)
-		sim_fail(s, "op%d changed the lock after it was told '%s'", op->index,
-			hf_status_name(op->answer));
 	if (hf_record_decode(&t->next, m->data, m->len, sim_key_names[op->key], &error))
 		sim_fail(s, "op%d wrote what cannot be read: %s", op->index, error.text);
 	if (m->line && (!hf_copy(text, sizeof(text), m->line) || !hf_event_decode(text, &e)))
 		sim_fail(s, "op%d wrote an event that cannot be read: %s", op->index, m->line);
+	check_late(&l);
 	check_progress(&l);
 	check_each(&l, &e);
 	if (e.kind == HF_EV_FORCE || e.kind == HF_EV_FORCE_RELEASE)
 		t->closed_until = 0; /* force opens what is closed, too */
 	check_holders(&l);
+	check_line(&l);
 	check_event(&l, &e);
-	s->landed[m->line ? e.kind : HF_EV_RENEW]++;
+	s->landed[m->line			 ? e.kind
+		  : l.asked->ask == HF_ASK_RENEW ? HF_EV_RENEW
+						 : HF_EV_QUEUE]++;
 	was = t->record;
 	t->record = t->next;
 	t->next = was;

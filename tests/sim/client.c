@@ -74,6 +74,8 @@ static void draw_strategy(sim *s, hf_attempt_setup *setup)
 	}
 	if (setup->strategy != HF_FAIL_FAST)
 		setup->wait_ms = sim_chance(s, 500) ? -1 : sim_between(s, 0, 1500);
+	setup->request.queue = setup->strategy == HF_QUEUE && setup->wait_ms != 0 &&
+			       sim_chance(s, s->plan.queue);
 }
 
 static void draw_terms(sim *s, int client, sim_op *op)
@@ -87,10 +89,13 @@ static void draw_terms(sim *s, int client, sim_op *op)
 		want->limit = sim_chance(s, 40) ? (uint32_t)hf_rng_below(&s->rng, 4)
 						: p->limit[op->key];
 	want->ttl_ms = ttls[hf_rng_below(&s->rng, HF_ARRAY_LEN(ttls))];
-	want->priority = (int32_t)sim_between(s, -2, 2);
+	if (sim_chance(s, p->priority))
+		want->priority = (int32_t)sim_between(s, -2, 2);
 	if (sim_chance(s, p->lock_delay))
 		want->lock_delay_ms = sim_between(s, 1, 600);
 	op->detached = sim_chance(s, 60);
+	if (p->medium == SIM_HOST_CLOCK)
+		want->process.live = "";
 	if (!op->detached && p->medium == SIM_HOST_CLOCK) {
 		want->flags = HF_GRANT_BOUND;
 		if (sim_chance(s, p->endless))

@@ -1,6 +1,8 @@
 /* Drives an hf_attempt: what it asks is sent, what comes is told. See sim.h. */
 #include "sim.h"
 
+#include "lock/queue.h"
+
 #include <stdlib.h>
 
 static hf_now now_of(const sim *s, const sim_op *op)
@@ -36,6 +38,8 @@ sim_op *sim_op_new(sim *s, int client, int key)
 	setup->wait_ms = 0;
 	setup->settle_ms = sim_between(s, 0, 800);
 	setup->poll_ms = 50;
+	setup->line_ms = 400;
+	setup->request.claim_ms = 30 + (int64_t)setup->settle_ms / 4;
 	setup->backoff_min_ms = 5;
 	setup->backoff_max_ms = 100;
 	setup->max_retries = 3;
@@ -56,6 +60,13 @@ static void probe(sim *s, sim_op *op)
 
 	if (s->plan.medium != SIM_HOST_CLOCK)
 		return;
+	if (a->probe_waiter >= 0) {
+		const hf_process *p = &a->record.waiters[a->probe_waiter].want.process;
+		const sim_client *c = &s->clients[p->pid - 1];
+
+		a->waiters[a->probe_waiter].dead = !c->alive || c->life != p->start;
+		return;
+	}
 	for (i = 0; i < a->record.grant_count; i++) {
 		const hf_process *p = &a->record.grants[i].process;
 		const sim_client *c = &s->clients[p->pid - 1];
@@ -234,6 +245,21 @@ static bool awaited(sim *s, uint32_t id, sim_op **op_out)
 	return true;
 }
 
+/* A bell reaches its process at once, or is not heard. */
+static void ring(void *arg, const hf_waiter *waiter)
+{
+	sim *s = arg;
+	size_t i;
+
+	for (i = 0; i < s->op_count; i++) {
+		const sim_op *op = s->ops[i];
+
+		if (op->attempt && op->waiting && !strcmp(op->id, waiter->want.id) &&
+			!sim_chance(s, s->plan.deaf))
+			sim_schedule(s, s->now, SIM_EV_WAKE, op->index, op->waiting, 0);
+	}
+}
+
 static void told(sim *s, sim_op *op, const sim_message *m, hf_status status)
 {
 	hf_attempt *a = op->attempt;
@@ -243,6 +269,8 @@ static void told(sim *s, sim_op *op, const sim_message *m, hf_status status)
 	if (!m->swap) {
 		hf_attempt_on_read(a, status, &error, now_of(s, op));
 	} else {
+		if (status == HF_OK && a->next.waiter_count)
+			hf_queue_to_ring(&a->record, &a->next, op->id, ring, s);
 		hf_attempt_on_swap(a, status, &error, now_of(s, op));
 		if (status == HF_OK)
 			remember(s, op, &a->next);

@@ -60,6 +60,8 @@ typedef struct sim_plan {
 	unsigned lost_request, lost_reply, late, duplicate, refused, torn;
 	unsigned death, pause, outage, step, forget;
 	unsigned steal, force, shared, lock_delay, endless;
+	unsigned queue, priority; /* who waits does so in line */
+	unsigned deaf; /* bells that are not heard */
 	bool went_back; /* the store will once restart with an older state */
 	bool watch;
 	uint32_t limit[SIM_KEYS];

@@ -159,6 +159,9 @@ static void draw_plan(sim *s)
 	p->steal = sim_chance(s, 300) ? (unsigned)sim_between(s, 50, 400) : 0;
 	p->force = sim_chance(s, 200) ? (unsigned)sim_between(s, 20, 200) : 0;
 	p->lock_delay = sim_chance(s, 300) ? (unsigned)sim_between(s, 200, 900) : 0;
+	p->queue = sim_chance(s, 700) ? (unsigned)sim_between(s, 300, 1000) : 0;
+	p->priority = sim_chance(s, 300) ? (unsigned)sim_between(s, 100, 600) : 0;
+	p->deaf = sim_chance(s, 500) ? (unsigned)sim_between(s, 0, 300) : 0;
 	p->endless = p->medium == SIM_HOST_CLOCK ? (unsigned)sim_between(s, 0, 300) : 0;
 	p->forget = sim_chance(s, 400) ? (unsigned)sim_between(s, 100, 600) : 0;
 	if (!trouble)

@@ -1,0 +1,120 @@
+/* The line of those who wait. See queue.h. */
+#include "queue.h"
+
+/* A thousand wait at most often: no need for more than a walk. */
+
+static int64_t priority(const hf_waiter *w)
+{
+	return (int64_t)w->want.priority + (int64_t)(w->passed / HF_QUEUE_AGING);
+}
+
+bool hf_queue_before(const hf_waiter *a, const hf_waiter *b)
+{
+	if (!a->missed != !b->missed)
+		return !a->missed;
+	if (priority(a) != priority(b))
+		return priority(a) > priority(b);
+	if (a->arrival != b->arrival)
+		return a->arrival < b->arrival;
+	return strcmp(a->want.id, b->want.id) < 0;
+}
+
+int hf_queue_find(const hf_record *record, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < record->waiter_count; i++)
+		if (!strcmp(record->waiters[i].want.id, id))
+			return (int)i;
+	return -1;
+}
+
+int hf_queue_head(const hf_record *record)
+{
+	int head = -1;
+	size_t i;
+
+	for (i = 0; i < record->waiter_count; i++)
+		if (!record->waiters[i].offer &&
+			(head < 0 ||
+				hf_queue_before(&record->waiters[i], &record->waiters[head])))
+			head = (int)i;
+	return head;
+}
+
+size_t hf_queue_ahead(const hf_record *record, const hf_waiter *waiter)
+{
+	size_t n = 0;
+	size_t i;
+
+	for (i = 0; i < record->waiter_count; i++) {
+		const hf_waiter *w = &record->waiters[i];
+
+		n += !w->offer && strcmp(w->want.id, waiter->want.id) != 0 &&
+		     hf_queue_before(w, waiter);
+	}
+	return n;
+}
+
+int hf_queue_offered(const hf_record *record, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < record->waiter_count; i++)
+		if (record->waiters[i].offer && strcmp(record->waiters[i].want.id, id) != 0)
+			return (int)i;
+	return -1;
+}
+
+void hf_queue_drop(hf_record *record, size_t i)
+{
+	record->waiter_count--;
+	memmove(record->waiters + i, record->waiters + i + 1,
+		(record->waiter_count - i) * sizeof(*record->waiters));
+}
+
+void hf_queue_went_past(hf_record *record, uint64_t arrival)
+{
+	size_t i;
+
+	for (i = 0; i < record->waiter_count; i++)
+		if (!record->waiters[i].offer && record->waiters[i].arrival < arrival)
+			record->waiters[i].passed++;
+}
+
+bool hf_queue_missed(hf_record *record, size_t i)
+{
+	hf_waiter *w = &record->waiters[i];
+	size_t j;
+
+	w->offer = 0;
+	w->claim_deadline_ms = 0;
+	w->missed++;
+	for (j = 0; w->want.process.host[0] && j < record->waiter_count; j++)
+		if (!record->waiters[j].missed && !record->waiters[j].offer &&
+			!strcmp(record->waiters[j].want.process.host, w->want.process.host))
+			record->waiters[j].missed = 1;
+	if (w->missed < HF_QUEUE_MISSES)
+		return false;
+	hf_queue_drop(record, i);
+	return true;
+}
+
+void hf_queue_to_ring(const hf_record *before, const hf_record *after, const char *self,
+	void (*ring)(void *arg, const hf_waiter *waiter), void *arg)
+{
+	int was = hf_queue_head(before);
+	int is = hf_queue_head(after);
+	size_t i;
+
+	for (i = 0; i < after->waiter_count; i++) {
+		const hf_waiter *w = &after->waiters[i];
+
+		if (w->offer == after->gen && strcmp(w->want.id, self) != 0)
+			ring(arg, w);
+	}
+	if (is < 0 || !strcmp(after->waiters[is].want.id, self))
+		return;
+	if (was < 0 || strcmp(before->waiters[was].want.id, after->waiters[is].want.id) != 0)
+		ring(arg, &after->waiters[is]);
+}

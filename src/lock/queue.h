@@ -1,0 +1,60 @@
+/*
+ * The line of those who wait for a lock. Pure; the rules ask it.
+ *
+ * Waiters stand in the record. Who comes first is told by hf_queue_before():
+ *
+ *	1. those that answered their last offer, before those that did not;
+ *	2. priority, which rises by one with every HF_QUEUE_AGING grants that
+ *	   went past a waiter to one that came later: nobody starves;
+ *	3. arrival.
+ *
+ * Whenever a swap leaves a lock that would let the first of the line in, the
+ * same swap *offers* it to him: until it is claimed, nobody else gets in. The
+ * offer becomes a grant, with a token of then, by his claim, an acquisition
+ * like any other. It lapses after the claim time that he announced: it passes
+ * on, and he and all of his host stand behind the others until they show that
+ * they are there (one claim time for a host that went away, not one for each
+ * of its waiters). After HF_QUEUE_MISSES lapses in a row he is taken out.
+ *
+ * Nobody is passed over for being in the way: while the first must wait for
+ * what is held, those behind do too, readers behind a writer for one.
+ */
+#ifndef HF_QUEUE_H
+#define HF_QUEUE_H
+
+#include "record.h"
+
+#define HF_QUEUE_AGING 8
+#define HF_QUEUE_MISSES 3
+
+/* Is `a` served before `b`? A total order of the waiters of one record. */
+bool hf_queue_before(const hf_waiter *a, const hf_waiter *b);
+
+/* Index of the waiter with this id, or -1. */
+int hf_queue_find(const hf_record *record, const char *id);
+/* The first of those who have no offer, or -1. */
+int hf_queue_head(const hf_record *record);
+/*
+ * How many without an offer are served before `waiter`, which may be one of
+ * the record (by its id) or not.
+ */
+size_t hf_queue_ahead(const hf_record *record, const hf_waiter *waiter);
+/* The first that has an offer and is not `id`, or -1. */
+int hf_queue_offered(const hf_record *record, const char *id);
+
+void hf_queue_drop(hf_record *record, size_t i);
+/* One that arrived later than others (ARRIVED_LAST: than all) was let in. */
+#define HF_QUEUE_ARRIVED_LAST UINT64_MAX
+void hf_queue_went_past(hf_record *record, uint64_t arrival);
+/* Waiter i let its offer lapse. True: he was taken out. */
+bool hf_queue_missed(hf_record *record, size_t i);
+
+/*
+ * After a swap from `before` to `after` by the waiter `self`: call `ring` for
+ * each who must know: has an offer now, or has become the first of the line,
+ * who looks after what the others need not (the holder's end, other programs).
+ */
+void hf_queue_to_ring(const hf_record *before, const hf_record *after, const char *self,
+	void (*ring)(void *arg, const hf_waiter *waiter), void *arg);
+
+#endif

@@ -1,0 +1,334 @@
+/*
+ * The rules of acquiring: who is let in, who stands in line, whom a free lock is
+ * handed over to. See rules.h and queue.h.
+ */
+#include "decision.h"
+
+/* ---- who is let in ---- */
+
+static bool conflicts(const hf_grant *held, const hf_grant *want)
+{
+	if (held->flags & HF_GRANT_FOREIGN)
+		return true;
+	return held->mode == HF_EXCLUSIVE || want->mode == HF_EXCLUSIVE;
+}
+
+/* Those who share it, or have been offered to. */
+static size_t sharer_count(const hf_record *n, const hf_grant *want)
+{
+	size_t count = hf_group_count(n);
+	size_t i;
+
+	for (i = 0; i < n->waiter_count; i++)
+		count += n->waiters[i].offer && strcmp(n->waiters[i].want.id, want->id) != 0;
+	return count;
+}
+
+/*
+ * Would `want` be let in beside the grants of next, and beside those who have
+ * an offer? HF_INVALID: never, as long as that limit stands.
+ */
+static hf_status admissible(decision *d, const hf_grant *want)
+{
+	const hf_record *n = d->next;
+	size_t i;
+
+	for (i = 0; i < n->grant_count; i++)
+		if (conflicts(&n->grants[i], want))
+			return HF_HELD;
+	if (n->closed_ms)
+		return HF_HELD; /* for every newcomer, whoever else is in */
+	for (i = 0; i < n->waiter_count; i++) {
+		const hf_waiter *w = &n->waiters[i];
+
+		if (w->offer && strcmp(w->want.id, want->id) != 0 &&
+			(conflicts(&w->want, want) || w->want.limit != want->limit))
+			return HF_HELD;
+	}
+	if (n->grant_count && n->grants[0].limit != want->limit)
+		return HF_INVALID;
+	return want->limit && sharer_count(n, want) >= want->limit ? HF_HELD : HF_OK;
+}
+
+/* ---- handing over ---- */
+
+/* Is this waiter of next known to live, as far as that can be known? */
+static bool is_proven(decision *d, const hf_waiter *w)
+{
+	int i;
+
+	if (!d->e->waiters)
+		return true;
+	i = hf_queue_find(d->prev, w->want.id);
+	if (i < 0 || d->e->waiters[i].probed)
+		return true; /* it came by this swap, or was looked at */
+	d->v.unproven = i;
+	return false;
+}
+
+/*
+ * Offer the lock to the first of the line, and to those behind him that can
+ * share it with him. The dead are not waited for.
+ */
+void hf_decision_hand_over(decision *d)
+{
+	hf_record *n = d->next;
+	int head;
+
+	while ((head = hf_queue_head(n)) >= 0) {
+		hf_waiter *w = &n->waiters[head];
+
+		if (admissible(d, &w->want) != HF_OK || !is_proven(d, w))
+			return;
+		w->offer = n->gen;
+		w->want.clock = d->e->clock;
+		w->claim_deadline_ms = d->e->now_ms + w->claim_ms;
+		hf_queue_went_past(n, w->arrival);
+	}
+}
+
+/* ---- acquire ---- */
+
+/*
+ * May the asker be let in now: beside those who hold it or have an offer, and
+ * is nobody before him in the line?
+ */
+static hf_status may_enter(decision *d)
+{
+	const hf_grant *want = &d->req->grant;
+	const hf_record *n = d->next;
+	int mine = hf_queue_find(n, want->id);
+	hf_waiter me = {.want = *want, .arrival = HF_QUEUE_ARRIVED_LAST};
+	hf_status st = admissible(d, want);
+	int first = st == HF_HELD ? hf_queue_offered(n, want->id) : hf_queue_head(n);
+
+	if (mine >= 0)
+		me = n->waiters[mine];
+	if (first < 0 || first == mine || st == HF_INVALID)
+		return st;
+	if (st == HF_OK && (me.offer || !hf_queue_before(&n->waiters[first], &me)))
+		return HF_OK;
+	if (!is_proven(d, &n->waiters[first]))
+		return HF_HELD;
+	/* Time alone has opened it, and he has not come: now he is offered it. */
+	if (st == HF_OK && admissible(d, &n->waiters[first].want) == HF_OK)
+		d->line_changed = true;
+	return HF_HELD;
+}
+
+/* No neighbour is waited for in line: it would not hand over. */
+static hf_status stand_in_line(decision *d)
+{
+	hf_record *n = d->next;
+	int mine = hf_queue_find(n, d->req->grant.id);
+	hf_waiter *w;
+
+	if (!d->req->queue || hf_decision_find_foreign(n) >= 0)
+		return HF_OK;
+	if (mine < 0) {
+		w = hf_record_add_waiter(n);
+		if (!w)
+			return HF_NO_MEMORY;
+		w->want = d->req->grant;
+		w->want.acquired_wall_ms = d->e->wall_ms;
+		w->arrival = hf_decision_next_gen(d);
+		w->claim_ms = d->req->claim_ms;
+		d->line_changed = true;
+	} else {
+		w = &n->waiters[mine];
+		d->line_changed = d->line_changed || w->missed;
+		w->missed = 0;
+	}
+	d->v.waits = true;
+	d->v.ahead = hf_queue_ahead(n, w);
+	return HF_OK;
+}
+
+int64_t hf_decision_offers_lapse(const decision *d)
+{
+	int64_t left = -1;
+	size_t i;
+
+	for (i = 0; i < d->prev->waiter_count; i++)
+		if (d->prev->waiters[i].offer)
+			left = hf_decision_sooner(
+				left, hf_rules_claim_left_ms(d->prev, i, d->e));
+	return left;
+}
+
+/* HELD, with what stands in the way and for how long at most. */
+static hf_verdict held(decision *d)
+{
+	const hf_grant *want = &d->req->grant;
+	bool full = want->mode == HF_SHARED && want->limit;
+	size_t i;
+
+	d->v.wait_ms = d->next->closed_ms ? hf_rules_closed_ms(d->next, d->e) : -1;
+	d->v.wait_ms = hf_decision_sooner(d->v.wait_ms, hf_decision_offers_lapse(d));
+	for (i = 0; i < d->prev->grant_count; i++) {
+		int64_t left;
+
+		if (hf_rules_over(d->prev, i, d->e))
+			continue;
+		if (!full && !conflicts(&d->prev->grants[i], want))
+			continue;
+		if (d->v.blocker < 0)
+			d->v.blocker = (int)i;
+		d->v.wait_ms = hf_decision_sooner(
+			d->v.wait_ms, hf_rules_remaining_ms(d->prev, i, d->e));
+		left = d->req->stale_after_ms - hf_unrenewed_ms(d->prev, i, d->e);
+		if (d->req->take == HF_TAKE_STALE && left > 0)
+			d->v.wait_ms = hf_decision_sooner(d->v.wait_ms, left);
+	}
+	if (stand_in_line(d))
+		return hf_decision_answer(d, HF_NO_MEMORY);
+	return hf_decision_conclude(d, HF_HELD);
+}
+
+/*
+ * End conflicting grants that the strategy may take; force goes past the line
+ * and its offers too. False: there was nothing to take.
+ */
+static bool take_from_holders(decision *d)
+{
+	const hf_grant *want = &d->req->grant;
+	bool force = d->req->take == HF_TAKE_ALL;
+	size_t i;
+	size_t j = 0;
+
+	for (i = 0; i < d->prev->grant_count; i++) {
+		const hf_grant *g = &d->prev->grants[i];
+		bool full = want->limit && hf_group_count(d->next) >= want->limit;
+
+		if (hf_rules_over(d->prev, i, d->e))
+			continue; /* not in next any more */
+		if (!(full || conflicts(g, want)) ||
+			(d->req->take == HF_TAKE_STALE &&
+				hf_unrenewed_ms(d->prev, i, d->e) < d->req->stale_after_ms)) {
+			j++;
+			continue;
+		}
+		hf_decision_note_ended(d, g, force ? "forced" : "stale");
+		hf_decision_drop_grant(d->next, j);
+		d->kind = HF_EV_STEAL;
+	}
+	if (!force)
+		return d->kind == HF_EV_STEAL;
+	d->kind = HF_EV_FORCE;
+	hf_decision_open_up(d->next);
+	for (i = 0; i < d->next->waiter_count; i++)
+		d->next->waiters[i].offer = 0;
+	return true;
+}
+
+/* Whoever gets it goes out of the line, past those who came before him. */
+static void leave_line(decision *d)
+{
+	hf_record *n = d->next;
+	int mine = hf_queue_find(n, d->req->grant.id);
+	uint64_t arrival = HF_QUEUE_ARRIVED_LAST;
+	bool offered = false;
+
+	if (mine >= 0) {
+		arrival = n->waiters[mine].arrival;
+		offered = n->waiters[mine].offer;
+		hf_queue_drop(n, (size_t)mine);
+	}
+	if (!offered)
+		hf_queue_went_past(n, arrival);
+}
+
+static hf_verdict grant_it(decision *d, int from)
+{
+	hf_record *n = d->next;
+	hf_grant *g = hf_record_add_grant(n);
+
+	if (!g)
+		return hf_decision_answer(d, HF_NO_MEMORY);
+	leave_line(d);
+	n->counter = hf_larger(n->counter, d->req->least_counter);
+	if (d->prev->gen == 0)
+		n->counter = hf_larger(n->counter, d->e->floor);
+	*g = d->req->grant;
+	g->token = ++n->counter;
+	g->renewals = 0;
+	g->gen = hf_decision_next_gen(d);
+	g->acquired_wall_ms = d->e->wall_ms;
+	g->clock = d->e->clock;
+	g->deadline_ms = d->e->now_ms + g->ttl_ms;
+	return hf_decision_commit(d, HF_OK, g, from);
+}
+
+/* One more hold inside a group that is held. */
+static hf_verdict reenter(decision *d)
+{
+	const hf_grant *want = &d->req->grant;
+	hf_record *n = d->next;
+	bool exclusive = false;
+	uint64_t token = 0;
+	hf_grant *g;
+	size_t i;
+
+	for (i = 0; i < n->grant_count; i++) {
+		if (!hf_same_group(&n->grants[i], want) ||
+			(n->grants[i].flags & HF_GRANT_FOREIGN))
+			continue;
+		token = hf_larger(token, n->grants[i].token);
+		exclusive = exclusive || n->grants[i].mode == HF_EXCLUSIVE;
+	}
+	if (!token)
+		return hf_decision_refuse(
+			d, HF_LOST, -1, "the grant to join is no longer held");
+	if (want->mode == HF_EXCLUSIVE && !exclusive)
+		return hf_decision_refuse(d, HF_INVALID, -1,
+			"a shared grant cannot be joined exclusively: upgrade it first");
+	g = hf_record_add_grant(n);
+	if (!g)
+		return hf_decision_answer(d, HF_NO_MEMORY);
+	*g = *want;
+	g->token = token;
+	g->limit = n->grants[0].limit;
+	g->renewals = 0;
+	g->gen = hf_decision_next_gen(d);
+	g->acquired_wall_ms = d->e->wall_ms;
+	g->clock = d->e->clock;
+	g->deadline_ms = d->e->now_ms + g->ttl_ms;
+	d->kind = HF_EV_REENTER;
+	return hf_decision_commit(
+		d, HF_OK, g, exclusive ? HF_STATE_EXCLUSIVE : HF_STATE_SHARED);
+}
+
+hf_verdict hf_decision_acquire(decision *d)
+{
+	const hf_grant *want = &d->req->grant;
+	int mine = hf_decision_find_id(d->next, want->id);
+	hf_status st;
+
+	if (mine >= 0) {
+		d->v.token = d->next->grants[mine].token;
+		d->v.gen = d->next->grants[mine].gen;
+		d->v.ended = 0;
+		return hf_decision_answer(d, HF_OK); /* it landed before */
+	}
+	if (strcmp(want->group, want->id) != 0)
+		return reenter(d);
+	d->kind = HF_EV_ACQUIRE;
+	st = may_enter(d);
+	if (d->v.unproven >= 0)
+		return hf_decision_answer(d, HF_HELD);
+	if (st == HF_HELD && d->req->take != HF_TAKE_NOTHING && take_from_holders(d)) {
+		st = admissible(d, want);
+		if (st) { /* not enough: then nobody is robbed */
+			if (!hf_decision_begin(d))
+				return hf_decision_answer(d, HF_NO_MEMORY);
+			st = may_enter(d);
+		}
+	}
+	if (st == HF_INVALID)
+		return hf_decision_refuse(d, st,
+			hf_decision_find_id(d->prev, d->next->grants[0].id),
+			"it is shared with another limit; the first holder's counts");
+	if (st)
+		return held(d);
+	return grant_it(d, hf_state_of(d->next));
+}
