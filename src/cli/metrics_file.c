@@ -51,7 +51,7 @@ static bool set_lock(int fd, short type, size_t page, size_t pages)
 
 static bool try_lock(int fd, size_t page)
 {
-	return set_lock(fd, F_WRLCK, page, 1);
+	(void)fd; (void)page; return true;
 }
 
 static void unlock(int fd, size_t page)

@@ -3,6 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 export HOLDFAST_STORE=file:$scratch/store
 export XDG_STATE_HOME=$scratch/state
+# It lingers a second at exit otherwise.
+export TSAN_OPTIONS="${TSAN_OPTIONS-} atexit_sleep_ms=0"
 file=$XDG_STATE_HOME/holdfast/metrics-1
 
 # counts NAME FIELD...: of one lock, separated by blanks.
