@@ -251,7 +251,12 @@ enum {
 	 * So one of them that waits for it waits for ever, and may be told so
 	 * (hf_waits_for_itself()). Not with HF_DETACHED.
 	 */
-	HF_FOR_TREE = 1 << 2
+	HF_FOR_TREE = 1 << 2,
+	/*
+	 * If it is not to be had (HF_HELD, HF_UNAVAILABLE) the caller asks once more, as
+	 * one who looks first whether to wait: the metrics count that alone.
+	 */
+	HF_FIRST_TRY = 1 << 3
 };
 
 /*
@@ -507,5 +512,6 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 #include <holdfast/fence.h>
 #include <holdfast/look.h>
 #include <holdfast/many.h>
+#include <holdfast/metrics.h>
 
 #endif

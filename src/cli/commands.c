@@ -60,6 +60,12 @@ static const cli_command table[] = {
 		"End every lease of the lock, whoever holds it. The holders may still be at\n"
 		"work: only what checks fencing tokens is safe then. The history says who did\n"
 		"it and who was robbed."},
+	{"metrics", cli_metrics, "[NAME]", "show how often and how long locks were taken",
+		"Show what this command has done on this account, in all stores or that of -S: "
+		"how\n"
+		"often each lock was acquired, was found held, and was not to be had, and how "
+		"long\n"
+		"was waited and held. With --prometheus or --json for programs."},
 	{"stores", cli_stores, "", "list the stores that can be used",
 		"List the stores there are, and whether each is built in or a module."},
 	{"version", cli_version, "", "print the version", "Print the version."},

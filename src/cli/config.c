@@ -6,11 +6,10 @@
  */
 #include "gitconfig.h"
 #include "settings.h"
+#include "state_dir.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static bool set_from(cli_reader *reader, const cli_setting *setting, cli_source source,
@@ -107,41 +106,16 @@ static void add_path(hf_buf *url, const char *path)
 	}
 }
 
-/* Private, as the XDG specification asks. What fails here the store will say. */
-static void make_parents(char *path)
-{
-	char *slash;
-
-	if (!access(path, F_OK))
-		return;
-	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-		*slash = '\0';
-		(void)mkdir(path, 0700);
-		*slash = '/';
-	}
-}
-
 /*
  * A folder that is the same for a login shell and for cron, which has no
  * runtime folder.
  */
 static bool add_state_store(hf_buf *url)
 {
-	const char *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
 	hf_buf path = HF_BUF_INIT;
 
-	if (!home || home[0] != '/') {
-		const struct passwd *user = getpwuid(geteuid());
-
-		home = user ? user->pw_dir : NULL;
-	}
-	if (state && state[0] == '/')
-		hf_buf_addf(&path, "%s/holdfast/locks", state);
-	else if (home && home[0] == '/')
-		hf_buf_addf(&path, "%s/.local/state/holdfast/locks", home);
-	if (!path.failed && path.len) {
-		make_parents(path.data);
+	if (cli_state_path(&path, "locks")) {
+		cli_make_parents(path.data);
 		hf_buf_adds(url, "file:");
 		add_path(url, path.data);
 	}

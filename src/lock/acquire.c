@@ -155,7 +155,7 @@ static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
  * does; the pauses are short because nothing wakes us when a neighbour lets go.
  */
 static hf_status bind_session(hf_manager *m, const char *name, const hf_acquire_options *o,
-	int64_t until_ms, int *fd_out, hf_error *error)
+	int64_t until_ms, int *fd_out, hf_tally *tally, hf_error *error)
 {
 	int64_t pause_ms = 1;
 	hf_rng rng;
@@ -168,6 +168,7 @@ static hf_status bind_session(hf_manager *m, const char *name, const hf_acquire_
 
 		if (st != HF_HELD)
 			return st;
+		tally->conflict = true;
 		if (o->wait_ms == 0 || o->strategy == HF_FAIL_FAST)
 			return st;
 		if (now_ms >= until_ms)
@@ -181,13 +182,14 @@ static hf_status bind_session(hf_manager *m, const char *name, const hf_acquire_
 		if (hf_fd_readable(o->cancel_fd))
 			return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
 				"lock '%s': waiting was cancelled", name);
+		tally->retries++;
 		if (pause_ms < 8)
 			pause_ms *= 2;
 	}
 }
 
-static hf_status acquire_in_store(
-	hf_lease *lease, const hf_acquire_options *o, int64_t wait_ms, hf_error *error)
+static hf_status acquire_in_store(hf_lease *lease, const hf_acquire_options *o, int64_t wait_ms,
+	hf_tally *tally, hf_error *error)
 {
 	hf_manager *m = lease->manager;
 	hf_attempt_setup setup = hf_manager_setup(m, lease->name, HF_ASK_ACQUIRE);
@@ -209,6 +211,9 @@ static hf_status acquire_in_store(
 		lease->token = attempt.token;
 		hf_lease_trust(lease, attempt.base_ms);
 	}
+	tally->conflict = tally->conflict || attempt.met_holder;
+	tally->retries += attempt.looked_again;
+	tally->ended += attempt.ended;
 	hf_attempt_free(&attempt);
 	return st;
 }
@@ -217,8 +222,8 @@ static hf_status acquire_in_store(
  * Until it is granted in time to be of use: a store may answer so late that the
  * ttl, which began before it was asked, is over.
  */
-static hf_status acquire_in_time(
-	hf_lease *lease, const hf_acquire_options *o, int64_t until_ms, hf_error *error)
+static hf_status acquire_in_time(hf_lease *lease, const hf_acquire_options *o, int64_t until_ms,
+	hf_tally *tally, hf_error *error)
 {
 	hf_status st = HF_LOST;
 	int i;
@@ -230,7 +235,7 @@ static hf_status acquire_in_time(
 			hf_new_id(lease->id);
 		if (until_ms != INT64_MAX && left_ms < 1)
 			left_ms = o->wait_ms ? 1 : 0;
-		st = acquire_in_store(lease, o, left_ms, error);
+		st = acquire_in_store(lease, o, left_ms, tally, error);
 		if (st) /* HF_LOST here: what was to be re-entered */
 			return st;
 		st = hf_lease_confirm(lease, error);
@@ -248,6 +253,7 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 {
 	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
 	const hf_acquire_options *o = options ? options : &defaults;
+	hf_tally tally = {.asked_ns = hf_boot_ns()};
 	int64_t until_ms;
 	hf_lease *lease;
 	hf_status st;
@@ -261,17 +267,21 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 	lease = new_lease(manager, name, o, error);
 	if (!lease)
 		return HF_NO_MEMORY;
-	until_ms = hf_boot_ms();
+	until_ms = tally.asked_ns / 1000000;
 	until_ms = o->wait_ms < 0 || o->wait_ms > INT64_MAX - until_ms ? INT64_MAX
 								       : until_ms + o->wait_ms;
 	if (manager->capabilities & HF_CAP_SESSION_BOUND)
-		st = bind_session(manager, name, o, until_ms, &lease->session_fd, error);
+		st = bind_session(
+			manager, name, o, until_ms, &lease->session_fd, &tally, error);
 	if (!st)
-		st = acquire_in_time(lease, o, until_ms, error);
+		st = acquire_in_time(lease, o, until_ms, &tally, error);
 	if (st) {
+		if (!(o->flags & HF_FIRST_TRY) || (st != HF_HELD && st != HF_UNAVAILABLE))
+			hf_count_refused(manager, name, st, &tally);
 		hf_lease_destroy(lease);
 		return st;
 	}
+	hf_count_granted(lease, o->strategy, &tally); /* before it can be lost */
 	st = hf_keeper_add(lease, error);
 	if (st) {
 		hf_release(lease, NULL);

@@ -390,6 +390,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		a->state = ST_PROBE;
 		return HF_STEP_PROBE;
 	}
+	a->met_holder = a->met_holder || a->verdict.status == HF_HELD;
 	if (a->verdict.swap)
 		return want_swap(a, now);
 	if (a->verdict.status == HF_HELD)
@@ -577,6 +578,7 @@ void hf_attempt_on_swap(
 
 void hf_attempt_on_wake(hf_attempt *attempt)
 {
+	attempt->looked_again++;
 	attempt->state = ST_READ;
 }
 

@@ -13,6 +13,7 @@
  *	admin.c     release_by, force_release, cleanup
  *	admit.c     fences
  *	observed.c  observations kept between runs
+ *	metrics.c   what is counted
  *
  * Locks: manager.mutex guards the list of leases, the keeper's state, the
  * known states and the liveness file. It is never held during a store
@@ -25,6 +26,7 @@
 #include "attempt.h"
 #include "base/process.h"
 #include "base/url.h"
+#include "metrics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -62,6 +64,7 @@ struct hf_manager {
 	pthread_cond_t changed; /* of a lease's `busy` */
 	struct hf_known known[HF_KNOWN_NAMES];
 	hf_attempt spare; /* its memory, for the next attempt */
+	hf_counts_table counts;
 	hf_liveness *liveness;
 	atomic_bool liveness_tried; /* then `liveness` stays as it is */
 	hf_lease *leases;
@@ -96,6 +99,8 @@ struct hf_lease {
 	uint64_t renewals; /* (keeper) */
 	int64_t due_ms; /* (keeper) when to renew next */
 	hf_attempt *renewal; /* (keeper) under way; NULL: none */
+	int64_t granted_ns; /* on hf_boot_ns() */
+	hf_counts *counts; /* of its name; NULL: it does not count (yet) */
 	char texts[];
 };
 
