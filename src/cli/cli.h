@@ -54,6 +54,10 @@ typedef struct cli_options {
 	struct cli_metrics_left *metrics_left; /* for cli_close() */
 	bool prometheus; /* metrics */
 	bool reset; /* metrics */
+	int64_t interval_ms; /* top; default 2 s */
+	bool interval_set; /* top: given */
+	const char *sort; /* top: a word of top_sort_of(); NULL: not given */
+	bool once; /* top */
 	int64_t keep; /* log --prune N; -1: not given */
 	size_t log_limit; /* log -N; 0: all */
 	bool even_corrupt;
@@ -89,7 +93,8 @@ enum {
 	CLI_TAKES_QUERY = 1 << 11, /* status: -E */
 	CLI_TAKES_NO_STORE = 1 << 12, /* stores, version: nothing is opened */
 	CLI_TAKES_FENCE = 1 << 13, /* --token; the command may be left out */
-	CLI_TAKES_METRICS = 1 << 14
+	CLI_TAKES_METRICS = 1 << 14,
+	CLI_TAKES_TOP = 1 << 15
 };
 
 /*
@@ -174,6 +179,7 @@ int cli_fence(int argc, char **argv);
 int cli_force_release(int argc, char **argv);
 int cli_wait(int argc, char **argv);
 int cli_metrics(int argc, char **argv);
+int cli_top(int argc, char **argv);
 int cli_stores(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);

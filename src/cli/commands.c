@@ -66,6 +66,14 @@ static const cli_command table[] = {
 		"often each lock was acquired, was found held, and was not to be had, and how "
 		"long\n"
 		"was waited and held. With --prometheus or --json for programs."},
+	{"top", cli_top, "", "watch locks live: holders, waiters, rates",
+		"Show the locks that are held, waited for or were taken lately, and go on "
+		"until\n"
+		"q. Who waits for longest stands first; keys: s sorts otherwise, r turns it "
+		"round,\n"
+		"a shows free locks too, w everybody who holds and waits, arrows move. With "
+		"--once\n"
+		"for a pipe."},
 	{"stores", cli_stores, "", "list the stores that can be used",
 		"List the stores there are, and whether each is built in or a module."},
 	{"version", cli_version, "", "print the version", "Print the version."},

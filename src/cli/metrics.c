@@ -150,7 +150,6 @@ static const char *const headings[] = {"NAME", "ACQUIRED", "CONFLICTS", "FAILED"
 /* Seconds for a pipe, two or three digits that matter for a person. */
 static void add_duration(cli_table *table, uint64_t us, bool known)
 {
-	double value = (double)us;
 	char text[40];
 
 	if (!known)
@@ -158,14 +157,8 @@ static void add_duration(cli_table *table, uint64_t us, bool known)
 	else if (!cli_is_terminal())
 		cli_table_addf(table, CLI_PLAIN, "%llu.%06llu",
 			(unsigned long long)(us / 1000000), (unsigned long long)(us % 1000000));
-	else if (us < 1000)
-		cli_table_addf(table, CLI_PLAIN, "%lluus", (unsigned long long)us);
-	else if (us < 1000000)
-		cli_table_addf(table, CLI_PLAIN, "%.*fms", us < 100000, value / 1000);
-	else if (us < 60000000)
-		cli_table_addf(table, CLI_PLAIN, "%.1fs", value / 1000000);
 	else {
-		cli_format_age((int64_t)(us / 1000), text);
+		cli_format_us(us, text);
 		cli_table_add(table, CLI_PLAIN, text);
 	}
 }

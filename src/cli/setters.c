@@ -1,6 +1,8 @@
 /* What the values of options mean, but for those of setters_acquire.c. */
 #include "setters.h"
 
+#include "top.h"
+
 #include <stdio.h>
 #include <strings.h>
 
@@ -212,5 +214,29 @@ bool cli_set_literal(cli_reader *reader, const char *value)
 {
 	(void)value;
 	reader->out->literal = true;
+	return true;
+}
+
+bool cli_set_interval(cli_reader *reader, const char *value)
+{
+	int64_t *ms = &reader->out->interval_ms;
+
+	reader->out->interval_set = true;
+	return cli_duration(reader, value, ms) &&
+	       ((*ms >= 100 && *ms <= 3600000) ||
+		       cli_refuse(reader, value, "give 100ms to 1h"));
+}
+
+bool cli_set_sort(cli_reader *reader, const char *value)
+{
+	reader->out->sort = value;
+	return top_sort_of(value) != TOP_SORTS ||
+	       cli_refuse(reader, value, "give waiters, name, held, longest, rate or hold");
+}
+
+bool cli_set_once(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->once = true;
 	return true;
 }

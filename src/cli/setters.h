@@ -25,6 +25,6 @@ cli_setter cli_set_store, cli_set_json, cli_set_quiet, cli_set_verbose, cli_set_
 	cli_set_log_limit, cli_set_history, cli_set_metrics, cli_set_prometheus, cli_set_reset,
 	cli_set_prune, cli_set_forget_after, cli_set_token, cli_set_show, cli_set_even_corrupt,
 	cli_set_close, cli_set_kill_rest, cli_set_kill_after, cli_set_no_inherit,
-	cli_set_literal, cli_set_extend_ttl;
+	cli_set_literal, cli_set_extend_ttl, cli_set_interval, cli_set_sort, cli_set_once;
 
 #endif
