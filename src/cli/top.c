@@ -121,6 +121,7 @@ static int watch(struct top *t)
 	do {
 		if (hf_boot_ms() >= t->next_ms)
 			(void)look(t, &error);
+		top_screen_resume();
 		top_screen_size(&t->view.columns, &t->view.lines);
 		ok = draw(t);
 	} while (ok && on_key(t, top_screen_key(t->next_ms)));

@@ -125,6 +125,11 @@ enum {
  */
 bool top_screen_enter(void);
 void top_screen_leave(void);
+/*
+ * Take it again if we were stopped since, before anything is written to it. In
+ * the background this stops until a shell brings us to the foreground.
+ */
+void top_screen_resume(void);
 void top_screen_size(size_t *columns_out, size_t *lines_out);
 /* The next key, or one of those above; waits until hf_boot_ms() is `until_ms`. */
 int top_screen_key(int64_t until_ms);

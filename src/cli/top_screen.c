@@ -23,7 +23,7 @@ static struct {
 	struct termios raw;
 	volatile sig_atomic_t entered;
 	volatile sig_atomic_t redraw;
-	sigset_t ends; /* what ends us */
+	volatile sig_atomic_t stopped; /* and continued: to be taken again */
 	sigset_t waiting; /* the mask while a key is waited for */
 	char keys[64]; /* read and not looked at yet */
 	size_t at;
@@ -45,7 +45,7 @@ static void give_back(void)
 		return;
 	screen.entered = 0;
 	(void)!write(STDOUT_FILENO, LEAVE, sizeof(LEAVE) - 1);
-	tcsetattr(STDIN_FILENO, TCSADRAIN, &screen.before);
+	tcsetattr(STDIN_FILENO, TCSANOW, &screen.before);
 }
 
 static void on_end(int number)
@@ -74,24 +74,23 @@ static void on_stop(int number)
 	sigprocmask(SIG_UNBLOCK, &set, NULL); /* here it stops */
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	sigaction(number, &ours, NULL);
-	/* Who was ended meanwhile must not wait for the terminal. */
-	sigprocmask(SIG_UNBLOCK, &screen.ends, NULL);
-	take(); /* in the background this stops until it is in the foreground */
+	screen.stopped = 1;
 	errno = saved;
 }
 
-/*
- * After a SIGSTOP. If a shell saw that, it has the terminal as it likes it, and
- * we are in the background: this stops until it brings us back.
- */
+/* After a SIGSTOP: a shell that saw it has the terminal as it likes it. */
 static void on_continue(int number)
 {
-	int saved = errno;
-
 	(void)number;
-	if (screen.entered)
+	screen.stopped = 1;
+}
+
+void top_screen_resume(void)
+{
+	while (screen.stopped) {
+		screen.stopped = 0;
 		take();
-	errno = saved;
+	}
 }
 
 static void on_resize(int number)
@@ -123,13 +122,10 @@ static bool take_signals(void)
 	/* One at a time; and to give the terminal back is always allowed. */
 	sigfillset(&all);
 	sigemptyset(&none);
-	sigemptyset(&screen.ends);
-	for (i = 0; i < HF_ARRAY_LEN(ends); i++) {
+	for (i = 0; i < HF_ARRAY_LEN(ends); i++)
 		ok = ok && handle(ends[i], on_end, &all);
-		sigaddset(&screen.ends, ends[i]);
-	}
-	ok = ok && handle(SIGTSTP, on_stop, &screen.ends) &&
-	     handle(SIGCONT, on_continue, &none) && handle(SIGWINCH, on_resize, &none);
+	ok = ok && handle(SIGTSTP, on_stop, &none) && handle(SIGCONT, on_continue, &none) &&
+	     handle(SIGWINCH, on_resize, &none);
 	/* These come only while we wait for a key: none is missed. */
 	sigemptyset(&blocked);
 	sigaddset(&blocked, SIGWINCH);
@@ -256,7 +252,7 @@ int top_screen_key(int64_t until_ms)
 
 		if (key && key != UNFINISHED)
 			return key;
-		if (screen.redraw) {
+		if (screen.redraw || screen.stopped) {
 			screen.redraw = 0;
 			return TOP_KEY_REDRAW;
 		}
@@ -272,7 +268,7 @@ int top_screen_key(int64_t until_ms)
 		case 0:
 			if (key)
 				screen.at++; /* the escape alone */
-			else if (!screen.redraw && hf_boot_ms() >= until_ms)
+			else if (hf_boot_ms() >= until_ms)
 				return TOP_KEY_NONE;
 			break;
 		default:

@@ -126,6 +126,31 @@ static void counts__tell_what_became_of_those_that_were_refused(void **state)
 	hf_close(m);
 }
 
+static void counts__of_a_first_try_are_those_of_the_second(void **state)
+{
+	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
+	hf_manager *m = open_store("memory:");
+	hf_lease *lease = acquire(m, "a", NULL);
+	hf_metrics got;
+
+	(void)state;
+	options.wait_ms = 0;
+	options.flags = HF_FIRST_TRY;
+	assert_refused(m, "a", &options, HF_HELD);
+	got = of(m, "a");
+	assert_int_equal(got.conflicts + got.failed_held, 0);
+	options.flags = 0;
+	assert_refused(m, "a", &options, HF_HELD);
+	got = of(m, "a");
+	assert_int_equal(got.conflicts, 1);
+	assert_int_equal(got.failed_held, 1);
+	hf_release(lease, NULL);
+	options.flags = HF_FIRST_TRY;
+	hf_release(acquire(m, "a", &options), NULL);
+	assert_int_equal(of(m, "a").acquisitions, 2); /* had, it counts */
+	hf_close(m);
+}
+
 static void counts__tell_each_retry(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
@@ -588,6 +613,7 @@ int main(void)
 		cmocka_unit_test(counts__are_zero_for_what_was_never_used),
 		cmocka_unit_test(counts__tell_grants_and_releases),
 		cmocka_unit_test(counts__tell_what_became_of_those_that_were_refused),
+		cmocka_unit_test(counts__of_a_first_try_are_those_of_the_second),
 		cmocka_unit_test(counts__tell_each_retry),
 		cmocka_unit_test(counts__tell_other_failures),
 		cmocka_unit_test(times__go_into_the_bucket_of_their_length),
