@@ -43,6 +43,7 @@ need_test() {
 	need_build
 	need g++ has g++
 	need libcmocka-dev lib cmocka
+	need libuv1-dev lib libuv
 	need clang-format has clang-format
 	need binutils has nm
 	need groff-base has groff
@@ -57,6 +58,7 @@ need_lint() {
 	need clang-format has clang-format
 	need clang-tidy has clang-tidy
 	need libcmocka-dev lib cmocka
+	need libuv1-dev lib libuv
 }
 
 need_bench() {

@@ -51,10 +51,15 @@
  *
  * Ownership. Parameters that end in _out and are pointers are NULL unless the call
  * returns HF_OK; numbers are untouched then, but *ended_out and *report_out tell what was
- * done before it failed; *seen_out is always set. Strings returned as const char * belong to the object they came
- * from: a lease until its release, a manager until its closing, what a callback gets
- * until that returns. *_free(), hf_close(), hf_release() and hf_lease_detach() take NULL;
+ * done before it failed; *seen_out is always set. Strings returned as const char * belong
+ * to the object they came from: a lease until its release, a manager until its closing,
+ * what a callback gets until that returns. *_free(), hf_close(), hf_release() and hf_lease_detach() take NULL;
  * other pointers to objects must not be NULL. Strings given are copied.
+ *
+ * Signals. The library changes no disposition. A program that may run under a limit of
+ * file size (RLIMIT_FSIZE, ulimit -f) should ignore SIGXFSZ, which would end it in the
+ * middle of a write: a call then fails with HF_SYSTEM or HF_CANNOT_CREATE, EFBIG in
+ * hf_error.native, and nothing is left behind.
  *
  * Units stand last in a name: _ms is milliseconds, _wall_ms those since 1970 in UTC. R1
  * to R10 are promises of stores: see holdfast/store.h.
@@ -101,6 +106,7 @@ typedef enum hf_status {
 	HF_SYSTEM, /* the operating system refused; hf_error.native says */
 	HF_CANNOT_CREATE, /* the store's folder or file cannot be made */
 	HF_CHANGED, /* stores only: the state is not the one expected */
+	HF_PENDING, /* no answer yet: only hf_acquire_finish() says so */
 	HF_STATUS_COUNT_
 } hf_status;
 
@@ -191,7 +197,7 @@ HF_API HF_MUST_CHECK hf_status hf_open(const char *url, const hf_open_options *o
 	hf_manager **manager_out, hf_error *error);
 
 /*
- * Close a manager. Leases not yet released are abandoned, not released: in the store they
+ * Close a manager. What is pending (hf_acquire_start()) is cancelled. Leases not yet released are abandoned, not released: in the store they
  * end by ttl or with this process. on_lost is not called. Of their handles name, id, mode
  * and token stay; hf_lease_remaining_ms() is 0, hf_extend() and hf_convert() return
  * HF_LOST; hf_release() must still free them, and does no more (HF_OK).
@@ -253,11 +259,22 @@ enum {
 	 */
 	HF_FOR_TREE = 1 << 2,
 	/*
+	 * What this thread holds may be released while it waits, by another one: it does
+	 * not stand under it (see hf_acquire_options.under).
+	 */
+	HF_NOT_UNDER_OWN = 1 << 3,
+	/*
 	 * If it is not to be had (HF_HELD, HF_UNAVAILABLE) the caller asks once more, as
 	 * one who looks first whether to wait: the metrics count that alone.
 	 */
-	HF_FIRST_TRY = 1 << 3
+	HF_FIRST_TRY = 1 << 4
 };
+
+/* Somebody's hold of a lock: what to look for in its record. */
+typedef struct hf_hold {
+	const char *name;
+	const char *id; /* of the lease, or of its group */
+} hf_hold;
 
 /*
  * Called once when a lease is lost: in the keeper, perhaps before hf_acquire() has
@@ -324,8 +341,8 @@ typedef struct hf_acquire_options {
 	 * the last of them. It has the group's token, and is had at once, whatever limit
 	 * or lock delay there is. HF_LOST: it is not held any more. HF_INVALID: it is
 	 * shared and this would be exclusive, or a session-bound store. NULL or "": none;
-	 * then one who holds the lock already, the same thread too, is one more contender
-	 * and waits for itself.
+	 * then one who holds the lock already is one more contender: the same thread gets
+	 * HF_DEADLOCK.
 	 */
 	const char *reenter;
 	hf_lost_fn on_lost; /* NULL: none */
@@ -336,12 +353,22 @@ typedef struct hf_acquire_options {
 	 * there is something to wait for, and never read. -1: none.
 	 */
 	int cancel_fd;
+	/*
+	 * Holds of locks of the same store that nobody will release before this call has
+	 * returned: under_count of them. Who waits in line is seen to wait while they are
+	 * held, so circles of those who wait for each other are found: one gets
+	 * HF_DEADLOCK. Without being named the leases count that this thread has acquired
+	 * through this manager, holds, and has renewed for it (or that have no ttl);
+	 * HF_NOT_UNDER_OWN: they do not.
+	 */
+	const hf_hold *under;
+	size_t under_count; /* up to 64 */
 } hf_acquire_options;
 
-#define HF_ACQUIRE_OPTIONS_INIT                                                            \
-	{                                                                                  \
-		sizeof(hf_acquire_options), HF_EXCLUSIVE, HF_QUEUE, 0, 0, 30000, -1, 0, 5, \
-			100, 5000, 300000, 0, NULL, NULL, NULL, NULL, NULL, NULL, -1       \
+#define HF_ACQUIRE_OPTIONS_INIT                                                               \
+	{                                                                                     \
+		sizeof(hf_acquire_options), HF_EXCLUSIVE, HF_QUEUE, 0, 0, 30000, -1, 0, 5,    \
+			100, 5000, 300000, 0, NULL, NULL, NULL, NULL, NULL, NULL, -1, NULL, 0 \
 	}
 
 /*
@@ -509,6 +536,7 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 #endif
 
 /* The rest, each with its own subject. */
+#include <holdfast/async.h>
 #include <holdfast/fence.h>
 #include <holdfast/look.h>
 #include <holdfast/many.h>

@@ -35,6 +35,9 @@ typedef struct hf_holder {
 	int dead; /* its process is proven dead; such holders are left out */
 	const char *group; /* what hf_acquire_options.reenter takes to join it */
 	int for_tree; /* HF_FOR_TREE */
+	int offered; /* (waiters) it is its turn, and it has not come yet */
+	const hf_hold *under; /* (waiters) what it keeps meanwhile, as it says */
+	size_t under_count;
 } hf_holder;
 
 /* One lock as it stands. Owned by whoever hands it out. */
@@ -46,7 +49,7 @@ typedef struct hf_lock_info {
 	size_t holder_count;
 	const hf_holder *holders;
 	size_t waiter_count;
-	const hf_holder *waiters;
+	const hf_holder *waiters; /* first served first; without the dead */
 	/*
 	 * Not whether it is held, but whether it could be read: HF_OK, or HF_CORRUPT:
 	 * nothing above but the name is meaningful; `problem` ("" with HF_OK) says why.

@@ -177,9 +177,9 @@ typedef struct hf_store_ops {
 
 	/*
 	 * Open. Unknown options have been refused already; their values have
-	 * not been looked at. Creates what is missing where that is harmless
-	 * (a folder), says HF_CANNOT_CREATE where it cannot. *store_out is
-	 * used only on HF_OK.
+	 * not been looked at. Creates nothing: a place that is not there yet
+	 * has no locks, and the first change makes it. HF_CANNOT_CREATE: it
+	 * could not be made there. *store_out is used only on HF_OK.
 	 */
 	hf_status (*open)(const hf_url *url, const hf_store_env *env, hf_store **store_out,
 		hf_error *error);

@@ -34,6 +34,12 @@ hf_status hf_fail(hf_error *error, hf_status kind, const char *op, int native,
 hf_status hf_fail_errno(hf_error *error, hf_status kind, const char *op, int native,
 	const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* "; ADVICE" after the text. */
+void hf_fail_advise(hf_error *error, const char *advice);
+
+/* Is it an errno that says that a file cannot become longer? */
+bool hf_is_no_room(int native);
+
 /* HF_NO_MEMORY with its text. */
 hf_status hf_fail_memory(hf_error *error, const char *op);
 

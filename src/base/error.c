@@ -24,6 +24,7 @@ static const struct status_entry statuses[HF_STATUS_COUNT_] = {
 	[HF_SYSTEM] = {"system", 71},
 	[HF_CANNOT_CREATE] = {"cannot create", 73},
 	[HF_CHANGED] = {"changed", 71},
+	[HF_PENDING] = {"pending", 71},
 };
 
 const char *hf_status_name(hf_status status)
@@ -77,7 +78,9 @@ static void fill(hf_error *error, hf_status kind, const char *op, int native, bo
 		/* GNU strerror_r: the text may or may not be in our buffer. */
 		const char *why = strerror_r(native, reason, sizeof(reason));
 
-		snprintf(error->text + n, sizeof(error->text) - (size_t)n, ": %s", why);
+		snprintf(error->text + n, sizeof(error->text) - (size_t)n, ": %s%s", why,
+			/* Nothing of ours is large: it is the process's own limit. */
+			native == EFBIG ? " (a limit of file size: see ulimit -f)" : "");
 	}
 	trim_partial_utf8(error->text);
 }
@@ -106,6 +109,19 @@ hf_status hf_fail_errno(
 		va_end(args);
 	}
 	return kind;
+}
+
+bool hf_is_no_room(int native)
+{
+	return native == ENOSPC || native == EDQUOT || native == EFBIG;
+}
+
+void hf_fail_advise(hf_error *error, const char *advice)
+{
+	size_t n = strlen(error->text);
+
+	snprintf(error->text + n, sizeof(error->text) - n, "; %s", advice);
+	trim_partial_utf8(error->text);
 }
 
 hf_status hf_fail_memory(hf_error *error, const char *op)

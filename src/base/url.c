@@ -11,8 +11,8 @@ static int hex(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Undo %XX in place. False: not two hex digits, or an escaped NUL. */
-static bool percent_decode(char *text)
+/* Undo %XX in place. NULL, or why it cannot be. */
+static const char *percent_decode(char *text)
 {
 	char *out = text;
 
@@ -21,8 +21,11 @@ static bool percent_decode(char *text)
 			int high = hex(text[1]);
 			int low = high < 0 ? -1 : hex(text[2]);
 
-			if (low < 0 || (!high && !low))
-				return false;
+			if (low < 0)
+				return "a '%' is not followed by two hex digits";
+			if (!high && !low)
+				return "%00 is a NUL byte, which cannot be in a path or an "
+				       "option: leave it out";
 			*out++ = (char)(high * 16 + low);
 			text += 2;
 		} else {
@@ -30,7 +33,7 @@ static bool percent_decode(char *text)
 		}
 	}
 	*out = '\0';
-	return true;
+	return NULL;
 }
 
 static bool is_scheme(const char *text, size_t n)
@@ -64,6 +67,7 @@ static hf_status bad(hf_error *error, const char *text, const char *why)
 static hf_status parse_options(
 	const char *text, char *query, hf_url_parts *out, hf_error *error)
 {
+	const char *why;
 	size_t count = 1;
 	char *p;
 
@@ -83,8 +87,11 @@ static hf_status parse_options(
 		if (!equals || equals == p)
 			return bad(error, text, "an option is not of the form key=value");
 		*equals++ = '\0';
-		if (!percent_decode(p) || !percent_decode(equals))
-			return bad(error, text, "a '%' is not followed by two hex digits");
+		why = percent_decode(p);
+		if (!why)
+			why = percent_decode(equals);
+		if (why)
+			return bad(error, text, why);
 		if (hf_url_option_of(&out->url, p))
 			return bad(error, text, "an option is given twice");
 		out->options[out->url.option_count].key = p;
@@ -97,6 +104,7 @@ static hf_status parse_options(
 hf_status hf_url_parse(const char *text, hf_url_parts *out, hf_error *error)
 {
 	const char *colon = text ? strchr(text, ':') : NULL;
+	const char *why;
 	char *query;
 	hf_status st = HF_OK;
 
@@ -118,8 +126,9 @@ hf_status hf_url_parse(const char *text, hf_url_parts *out, hf_error *error)
 		*query++ = '\0';
 		st = parse_options(text, query, out, error);
 	}
-	if (!st && !percent_decode(out->memory + (colon - text) + 1))
-		st = bad(error, text, "a '%' in the path is not followed by two hex digits");
+	why = st ? NULL : percent_decode(out->memory + (colon - text) + 1);
+	if (why)
+		st = bad(error, text, why);
 	if (st)
 		hf_url_parts_clear(out);
 	return st;

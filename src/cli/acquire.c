@@ -78,7 +78,8 @@ static hf_status acquire(
 	const hf_acquire_options *o = &options->acquire;
 	const char *name = options->names[0];
 	hf_acquire_options once = *o;
-	hf_status st;
+	cli_under under = {.count = 0};
+	hf_status st = HF_OK;
 
 	if (cli_may_wait(o)) {
 		once.wait_ms = 0;
@@ -93,8 +94,17 @@ static hf_status acquire(
 			cli_metrics_deadlock(options, manager, name);
 			return st;
 		}
+		if (!cli_under_read(&under, manager))
+			st = hf_fail_memory(error, "acquire");
 	}
-	return hf_acquire(manager, name, o, lease_out, error);
+	once.wait_ms = o->wait_ms;
+	once.flags = o->flags;
+	once.under = under.holds;
+	once.under_count = under.count;
+	if (st != HF_NO_MEMORY)
+		st = hf_acquire(manager, name, &once, lease_out, error);
+	cli_under_free(&under);
+	return st;
 }
 
 int cli_acquire(int argc, char **argv)

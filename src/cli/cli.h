@@ -139,6 +139,19 @@ hf_status cli_deadlock(const hf_lock_info *info, hf_mode mode, uint32_t limit,
 /* The same of a lock that was found to be held, for these options. */
 hf_status cli_check_wait(hf_manager *manager, const char *name, const hf_acquire_options *o,
 	const char *advice, hf_error *error);
+
+/* What this process stands under in one store (under.c). */
+typedef struct cli_under {
+	hf_hold *holds;
+	size_t count;
+} cli_under;
+/*
+ * As HOLDFAST_LOCKS says, and the records there, and /proc: what only says so is
+ * left out. False: out of memory. To be freed in every case.
+ */
+bool cli_under_read(cli_under *under, hf_manager *manager);
+void cli_under_free(cli_under *under);
+
 /* Do these options wait at all for one who holds it? */
 bool cli_may_wait(const hf_acquire_options *o);
 
@@ -180,6 +193,7 @@ int cli_force_release(int argc, char **argv);
 int cli_wait(int argc, char **argv);
 int cli_metrics(int argc, char **argv);
 int cli_top(int argc, char **argv);
+int cli_why(int argc, char **argv);
 int cli_stores(int argc, char **argv);
 int cli_version(int argc, char **argv);
 int cli_help(int argc, char **argv);

@@ -43,6 +43,9 @@ static const cli_command table[] = {
 	{"wait", cli_wait, "NAME", "wait until a lock is free",
 		"Wait until nobody holds the lock, without taking it. Another may have it by\n"
 		"the time this ends: whoever needs the lock takes 'run' or 'acquire'."},
+	{"why", cli_why, "NAME", "tell why one must wait for a lock",
+		"Tell who holds a lock, for how long, what these wait for themselves and who\n"
+		"holds that, and so on; and who waits, in the order in which they are served."},
 	{"cleanup", cli_cleanup, "", "end what is over, remove what was left",
 		"End leases that are expired or whose process is dead, remove what killed\n"
 		"processes left behind, and forget locks that nobody has used for long."},

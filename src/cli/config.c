@@ -115,9 +115,10 @@ static bool add_state_store(hf_buf *url)
 	hf_buf path = HF_BUF_INIT;
 
 	if (cli_state_path(&path, "locks")) {
-		cli_make_parents(path.data);
 		hf_buf_adds(url, "file:");
 		add_path(url, path.data);
+		/* Private, as the XDG specification asks; at the first change. */
+		hf_buf_adds(url, "?parents=make");
 	}
 	url->failed = url->failed || path.failed;
 	hf_buf_free(&path);

@@ -18,8 +18,7 @@ void cli_lock_table_init(cli_table *table)
 		table, headings, cli_is_terminal() ? TERMINAL_COLUMNS : HF_ARRAY_LEN(headings));
 }
 
-/* ms since it was acquired by the holder's own wall clock; -1: not known. */
-static int64_t age_ms(const hf_holder *h)
+int64_t cli_holder_age_ms(const hf_holder *h)
 {
 	int64_t age;
 
@@ -70,7 +69,7 @@ static void add_holder(
 {
 	cli_table_add(table, CLI_PLAIN, info->name);
 	if (waits)
-		cli_table_add(table, CLI_FAINT, "waiting");
+		cli_table_add(table, CLI_FAINT, h->offered ? "offered" : "waiting");
 	else
 		cli_table_add(table, CLI_WARN, h->foreign ? "foreign" : "held");
 	cli_table_add(table, CLI_PLAIN, h->owner);
@@ -79,7 +78,7 @@ static void add_holder(
 	else
 		cli_table_add(table, CLI_PLAIN, mode_name(h->mode));
 	add_count(table, h->token);
-	add_time(table, age_ms(h));
+	add_time(table, cli_holder_age_ms(h));
 	add_time(table, waits ? -1 : h->remaining_ms);
 	add_count(table, h->pid > 0 ? (uint64_t)h->pid : 0);
 	cli_table_add(table, CLI_PLAIN, h->command);
@@ -131,11 +130,27 @@ static json_t *info_json(const char *text)
 	return json ? json : cli_json_text(text);
 }
 
+static json_t *under_json(const hf_holder *h)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; array && i < h->under_count; i++) {
+		if (json_array_append_new(array,
+			    json_pack("{s:o, s:o}", "name", cli_json_text(h->under[i].name),
+				    "id", cli_json_text(h->under[i].id)))) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
 static json_t *holder_json(const hf_holder *h, bool waits)
 {
 	return json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:b, s:b}",
+		"s:o, s:b, s:b, s:o, s:b}",
 		"id", cli_json_text(h->id), "owner", cli_json_text(h->owner), "host",
 		cli_json_text(h->host), "pid", h->pid > 0 ? json_integer(h->pid) : json_null(),
 		"command", cli_json_text(h->command), "mode", mode_name(h->mode), "limit",
@@ -143,11 +158,11 @@ static json_t *holder_json(const hf_holder *h, bool waits)
 		h->token ? cli_json_count(h->token) : json_null(), "ttl_ms",
 		cli_json_time(h->ttl_ms), "acquired_at",
 		h->acquired_wall_ms > 0 ? cli_json_wall(h->acquired_wall_ms) : json_null(),
-		"age_ms", cli_json_time(age_ms(h)), "remaining_ms",
+		"age_ms", cli_json_time(cli_holder_age_ms(h)), "remaining_ms",
 		cli_json_time(waits ? -1 : h->remaining_ms), "renewals",
 		waits ? json_null() : cli_json_time(h->renewals), "priority",
 		json_integer(h->priority), "info", info_json(h->info), "foreign", h->foreign,
-		"process_bound", h->bound);
+		"process_bound", h->bound, "under", under_json(h), "offered", h->offered);
 }
 
 static json_t *holders_json(const hf_holder *holders, size_t count, bool waits)

@@ -10,6 +10,9 @@
 /* Nobody holds it, no lock delay keeps it closed, and it can be read. */
 bool cli_lock_is_free(const hf_lock_info *info);
 
+/* ms since it was acquired, or began to wait, by its own wall clock; -1: not known. */
+int64_t cli_holder_age_ms(const hf_holder *h);
+
 /* Ready for the rows below; a pipe gets more columns than a terminal. */
 void cli_lock_table_init(cli_table *table);
 /* One row for each holder and waiter; one for a lock with neither. */

@@ -2,6 +2,7 @@
 
 #include "base/process.h"
 #include "output.h"
+#include "signals.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ int main(int argc, char **argv)
 	const char *name = argc > 1 ? argv[1] : NULL;
 
 	fill_standard_descriptors();
+	signals_no_file_limit();
 	cli_set_program(argc > 0 ? argv[0] : NULL);
 	if (!name) {
 		cli_say("what shall be done? See '%s help'", cli_program());

@@ -74,6 +74,7 @@ static hf_status start(struct run *r, hf_error *error)
 		.command = o->command,
 		.mask = &r->signals.before,
 		.on_child = &r->signals.on_child,
+		.on_file_limit = &r->signals.on_file_limit,
 		.leave_rest = !o->orphans_keep_lock && !o->kill_rest,
 		.kill_rest = o->kill_rest,
 		.kill_after_ms = o->kill_after_ms,

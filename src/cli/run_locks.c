@@ -174,6 +174,8 @@ void run_locks_close(run_locks *l)
 
 	for (i = 0; i < l->manager_count; i++)
 		cli_close(l->options, l->managers[i]);
+	for (i = 0; i < l->count; i++)
+		cli_under_free(&l->locks[i].under);
 	free(l->locks);
 	free(l->leases);
 	free(l->managers);
@@ -201,6 +203,8 @@ static hf_status take(run_locks *l, int cancel_fd, int64_t wait_ms, uint32_t fla
 		options[i].cancel_fd = cancel_fd;
 		options[i].flags |= flags;
 		options[i].reenter = l->locks[i].join[0] ? l->locks[i].join : NULL;
+		options[i].under = l->locks[i].under.holds;
+		options[i].under_count = l->locks[i].under.count;
 		if (o->orphans_keep_lock || o->kill_rest)
 			options[i].flags |= HF_FOR_TREE;
 		wants[i] = (hf_want){l->locks[i].manager, l->locks[i].name, &options[i]};
@@ -222,6 +226,18 @@ static bool joins(const run_locks *l)
 	return false;
 }
 
+static hf_status read_under(run_locks *l, hf_error *error)
+{
+	size_t i;
+
+	for (i = 0; i < l->count; i++) {
+		cli_under_free(&l->locks[i].under);
+		if (!cli_under_read(&l->locks[i].under, l->locks[i].manager))
+			return hf_fail_memory(error, "run");
+	}
+	return HF_OK;
+}
+
 /*
  * One lock is tried before anybody looks for who has it: that is all there is
  * to do where nobody has. Several would be taken and given back for nothing.
@@ -239,6 +255,8 @@ static hf_status take_or_wait(run_locks *l, int cancel_fd, size_t *failed_out, h
 		}
 		*failed_out = l->count;
 		st = run_inherit_check_wait(l, error);
+		if (!st)
+			st = read_under(l, error);
 		if (st)
 			return st;
 	}

@@ -34,6 +34,7 @@ typedef struct run_lock {
 	hf_manager *manager; /* borrowed from run_locks */
 	char id[HF_ID_LEN + 1]; /* of its grant, also after the release */
 	char join[RUN_GROUP_MAX + 1]; /* the group to join; "": none */
+	cli_under under; /* in its store; read when it is waited for */
 } run_lock;
 
 typedef struct run_locks {

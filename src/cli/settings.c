@@ -103,7 +103,7 @@ static const cli_setting table[] = {
 	{0, "once", NULL, CLI_TAKES_TOP, NULL, NULL, cli_set_once,
 		"print one frame, after --interval if that is given (for rates), and end"},
 	{'N', "limit", "N", CLI_TAKES_LOG, NULL, NULL, cli_set_log_limit,
-		"only the newest N events (also -5 for -N 5; 0: all)"},
+		"only the newest N events (or -5 for -N 5); 0, also -0: all"},
 	{0, "prune", "N", CLI_TAKES_LOG, NULL, NULL, cli_set_prune,
 		"do not show, but drop all except the newest N events"},
 	{0, "forget-after", "DUR", CLI_TAKES_CLEANUP, NULL, NULL, cli_set_forget_after,

@@ -11,6 +11,15 @@ static const int ending[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM,
 	SIGWINCH, SIGCONT, SIGTSTP, SIGTTIN, SIGTTOU};
 
+static struct sigaction inherited_on_file_limit;
+
+void signals_no_file_limit(void)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	sigaction(SIGXFSZ, &ignore, &inherited_on_file_limit);
+}
+
 bool signals_init(signals *s)
 {
 	struct sigaction action;
@@ -19,6 +28,7 @@ bool signals_init(signals *s)
 
 	memset(s, 0, sizeof(*s));
 	s->fd = -1;
+	s->on_file_limit = inherited_on_file_limit;
 	sigemptyset(&s->ignored);
 	for (i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
 		if (!sigaction(passed_on[i], NULL, &action) && action.sa_handler == SIG_IGN)

@@ -2,6 +2,7 @@
  * Signals and the terminal of a process that runs another: what reaches it is
  * for the other, unless that has it already.
  *
+ *	signals_no_file_limit()	first in main(): a file limit is an error
  *	signals_init()		which signals are ours to take; mask kept
  *	signals_waiting()	INT TERM HUP QUIT come through signals.fd
  *	signals_running()	all that are to be passed on do, and SIGCHLD
@@ -29,6 +30,7 @@ typedef struct signals {
 	sigset_t before; /* the mask to give to the command */
 	sigset_t ignored;
 	struct sigaction on_child; /* its disposition of SIGCHLD */
+	struct sigaction on_file_limit; /* and of SIGXFSZ */
 	int terminal; /* a descriptor of it, -1: none */
 	pid_t terminal_group; /* its foreground group at the start */
 	struct termios settings;
@@ -39,6 +41,12 @@ typedef struct signals_one {
 	bool from_terminal; /* the command has it already */
 	bool hung_up; /* the terminal is gone, and only we, its leader, are told */
 } signals_one;
+
+/*
+ * Under a limit of file size (ulimit -f) a write is to fail, with EFBIG, and
+ * not to end us: ignore SIGXFSZ.
+ */
+void signals_no_file_limit(void);
 
 /* False: errno says why. */
 bool signals_init(signals *s);

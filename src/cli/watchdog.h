@@ -37,6 +37,7 @@ typedef struct watchdog_setup {
 	char *const *command; /* argv, looked up in PATH */
 	const sigset_t *mask; /* signal mask for the command */
 	const struct sigaction *on_child; /* its disposition of SIGCHLD */
+	const struct sigaction *on_file_limit; /* and of SIGXFSZ */
 	/*
 	 * Whose locks prove the grants alive. The watchdog keeps them. The tree
 	 * inherits them, unless leave_rest.

@@ -110,6 +110,7 @@ _Noreturn static void become_command(const struct dog *dog, pid_t parent)
 	if (getppid() != parent)
 		_exit(127);
 	sigaction(SIGCHLD, s->on_child, NULL);
+	sigaction(SIGXFSZ, s->on_file_limit, NULL);
 	put_off_stops();
 	sigprocmask(SIG_SETMASK, s->mask, NULL);
 	execvp(s->command[0], s->command);

@@ -40,9 +40,7 @@ static int by_want(const void *a, const void *b, void *arg)
 
 static const hf_acquire_options *options_of(const hf_want *want)
 {
-	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
-
-	return want->options ? want->options : &defaults;
+	return want->options ? want->options : &hf_acquire_defaults;
 }
 
 /* Before anything is taken: what would be refused, is. */
@@ -101,23 +99,6 @@ static hf_status take_one(struct many *w, size_t i)
 	return st;
 }
 
-/*
- * From now on its loss is told to the caller. Nobody else works on it meanwhile:
- * what was lost a moment ago has not been told.
- */
-static void hand_over(hf_lease *lease, const hf_acquire_options *o)
-{
-	bool lost;
-
-	hf_lease_seize(lease);
-	lost = lease->lost;
-	lease->on_lost = o->on_lost;
-	lease->on_lost_arg = o->on_lost_arg;
-	hf_lease_let_go(lease);
-	if (lost && o->on_lost)
-		o->on_lost(lease, o->on_lost_arg);
-}
-
 /* All are had: do the first still hold, now that the last does? */
 static hf_status hand_all_over(struct many *w)
 {
@@ -132,8 +113,11 @@ static hf_status hand_all_over(struct many *w)
 			"longer ttl",
 			w->wants[i].name);
 	}
-	for (i = 0; i < w->count; i++)
-		hand_over(w->leases[i], options_of(&w->wants[i]));
+	for (i = 0; i < w->count; i++) {
+		const hf_acquire_options *o = options_of(&w->wants[i]);
+
+		hf_lease_hand_over(w->leases[i], o->on_lost, o->on_lost_arg);
+	}
 	return HF_OK;
 }
 

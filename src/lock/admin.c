@@ -317,7 +317,7 @@ static void forget_if_old(
 static hf_status clean_one(hf_manager *m, const char *name, int64_t forget_after_ms,
 	hf_cleanup_report *report, hf_error *error)
 {
-	static const hf_drive plain = HF_DRIVE_INIT;
+	hf_drive plain = HF_DRIVE_INIT;
 	hf_attempt_setup setup = hf_manager_setup(m, name, HF_ASK_REAP);
 	hf_now now = hf_now_here();
 	hf_attempt attempt;

@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { ST_READ, ST_DECIDE, ST_PROBE, ST_SWAP, ST_WAIT, ST_DONE };
-
 /* now + ms, which may be as good as for ever. */
 static int64_t after(int64_t now_ms, int64_t ms)
 {
@@ -22,7 +20,7 @@ static hf_step done(hf_attempt *a, hf_status status)
 		hf_snapshot_clear(&a->snap);
 	a->bare = false;
 	a->status = status;
-	a->state = ST_DONE;
+	a->state = HF_ATTEMPT_DONE;
 	return HF_STEP_DONE;
 }
 
@@ -38,7 +36,7 @@ void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now 
 	attempt->wait_until_ms =
 		setup->wait_ms < 0 ? INT64_MAX : after(now.boot_ms, setup->wait_ms);
 	attempt->probe_waiter = -1;
-	attempt->state = ST_READ;
+	attempt->state = HF_ATTEMPT_READ;
 }
 
 static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
@@ -50,7 +48,7 @@ static void take_snapshot(hf_attempt *a, hf_snapshot *from, bool fresh)
 	a->decoded = false;
 	a->written = false;
 	a->bare = false;
-	a->state = ST_DECIDE;
+	a->state = HF_ATTEMPT_DECIDE;
 }
 
 void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *record)
@@ -178,7 +176,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	if (!a->pending)
 		a->asked_base_ms = base;
 	a->queued = a->queued || a->verdict.waits;
-	a->state = ST_SWAP;
+	a->state = HF_ATTEMPT_SWAP;
 	return HF_STEP_SWAP;
 }
 
@@ -211,7 +209,7 @@ static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 		hf_attempt_explain(a, status);
 		give_up(a, status);
 		a->settle_until_ms = after(now.boot_ms, a->setup.settle_ms);
-		a->state = ST_DECIDE;
+		a->state = HF_ATTEMPT_DECIDE;
 		return decide(a, now);
 	}
 	if (!is_final && a->pending)
@@ -224,42 +222,8 @@ static hf_step conclude(hf_attempt *a, hf_status status, hf_now now)
 static hf_step wait_until(hf_attempt *a, int64_t wake_ms)
 {
 	a->wake_ms = wake_ms;
-	a->state = ST_WAIT;
+	a->state = HF_ATTEMPT_WAIT;
 	return HF_STEP_WAIT;
-}
-
-/* Between half and all of `ms`, so that waiters do not march in step. */
-static int64_t jittered(hf_attempt *a, int64_t ms)
-{
-	return ms - (int64_t)hf_rng_below(&a->rng, (uint64_t)(ms / 2 + 1));
-}
-
-/* Exponential backoff with full jitter: anything up to the doubled cap. */
-static int64_t backoff(hf_attempt *a, int64_t min_ms, int64_t max_ms)
-{
-	int64_t cap = min_ms;
-	uint32_t i;
-
-	for (i = 0; i < a->tries && cap < max_ms; i++)
-		cap = cap > max_ms / 2 ? max_ms : cap * 2;
-	a->tries++;
-	return 1 + (int64_t)hf_rng_below(&a->rng, (uint64_t)cap);
-}
-
-/*
- * How long to wait without being told of a change. Behind others in the line:
- * what time alone brings is the first's to see, and only if he does not come
- * that of those behind him, one after the other.
- */
-static int64_t pause_of(hf_attempt *a)
-{
-	const hf_verdict *v = &a->verdict;
-	int64_t pause = jittered(a, a->in_line ? a->setup.line_ms : a->setup.poll_ms);
-	int64_t wait_ms = v->wait_ms + 1;
-
-	if (a->in_line)
-		wait_ms += a->setup.request.claim_ms + 50 * (int64_t)v->ahead;
-	return v->wait_ms >= 0 && wait_ms < pause ? wait_ms : pause;
 }
 
 static hf_step held(hf_attempt *a, hf_now now)
@@ -270,15 +234,24 @@ static hf_step held(hf_attempt *a, hf_now now)
 	a->in_line = a->verdict.waits && a->verdict.ahead > 0;
 	if (s->strategy == HF_FAIL_FAST || s->wait_ms == 0)
 		return conclude(a, HF_HELD, now);
+	if (a->deadlocked)
+		return conclude(a, HF_DEADLOCK, now);
 	if (now.boot_ms >= a->wait_until_ms)
 		return conclude(a, HF_TIMED_OUT, now);
+	if (hf_attempt_look_due(a, now)) {
+		a->state = HF_ATTEMPT_LOOK;
+		return HF_STEP_LOOK;
+	}
 	if (s->strategy == HF_RETRY) {
 		if (a->tries >= s->max_retries)
 			return conclude(a, HF_HELD, now);
-		wake = after(now.boot_ms, backoff(a, s->backoff_min_ms, s->backoff_max_ms));
+		wake = after(now.boot_ms,
+			hf_attempt_backoff_ms(a, s->backoff_min_ms, s->backoff_max_ms));
 	} else {
-		wake = now.boot_ms + pause_of(a);
+		wake = now.boot_ms + hf_attempt_pause_ms(a);
 	}
+	if (a->look_ms && a->look_ms < wake)
+		wake = a->look_ms;
 	return wait_until(a, wake < a->wait_until_ms ? wake : a->wait_until_ms);
 }
 
@@ -304,7 +277,7 @@ static void found(hf_attempt *a)
 static hf_step probe_waiter(hf_attempt *a)
 {
 	a->probe_waiter = a->verdict.unproven;
-	a->state = ST_PROBE;
+	a->state = HF_ATTEMPT_PROBE;
 	return HF_STEP_PROBE;
 }
 
@@ -342,7 +315,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		hf_attempt_explain(a, st);
 	}
 	if (st == HF_CORRUPT && !a->fresh) {
-		a->state = ST_READ; /* it may have been repaired since */
+		a->state = HF_ATTEMPT_READ; /* it may have been repaired since */
 		return HF_STEP_READ;
 	}
 	if (st)
@@ -352,6 +325,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 	if (a->giving_up && a->pending) {
 		barrier.ask = HF_ASK_BARRIER;
 		request = &barrier;
+		a->leaving = false; /* if that was it, it is asked for anew */
 	} else if (a->giving_up && request->ask == HF_ASK_ACQUIRE) {
 		return depart(a, &e, now);
 	} else if (a->giving_up) {
@@ -360,7 +334,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 	if (!a->probed &&
 		(request->ask == HF_ASK_REAP || request->ask == HF_ASK_FORCE_RELEASE) &&
 		a->record.grant_count) {
-		a->state = ST_PROBE;
+		a->state = HF_ATTEMPT_PROBE;
 		return HF_STEP_PROBE;
 	}
 	a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
@@ -381,13 +355,13 @@ static hf_step decide(hf_attempt *a, hf_now now)
 	if (a->verdict.status == HF_OK && a->verdict.swap)
 		return want_swap(a, now);
 	if (!a->fresh) {
-		a->state = ST_READ; /* an old state proves nothing */
+		a->state = HF_ATTEMPT_READ; /* an old state proves nothing */
 		return HF_STEP_READ;
 	}
 	if (a->verdict.status == HF_NO_MEMORY)
 		return done(a, hf_fail_memory(&a->error, "attempt"));
 	if (a->verdict.status == HF_HELD && !a->probed) {
-		a->state = ST_PROBE;
+		a->state = HF_ATTEMPT_PROBE;
 		return HF_STEP_PROBE;
 	}
 	a->met_holder = a->met_holder || a->verdict.status == HF_HELD;
@@ -412,7 +386,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 {
 	switch (attempt->state) {
-	case ST_READ:
+	case HF_ATTEMPT_READ:
 		hf_snapshot_clear(&attempt->snap);
 		attempt->decoded = false;
 		attempt->written = false;
@@ -420,20 +394,22 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		attempt->asked_ms = now.boot_ms;
 		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
-	case ST_DECIDE: {
+	case HF_ATTEMPT_DECIDE: {
 		hf_step step = decide(attempt, now);
 
 		if (step != HF_STEP_READ && step != HF_STEP_SWAP)
 			return step;
 		return hf_attempt_next(attempt, now);
 	}
-	case ST_PROBE:
+	case HF_ATTEMPT_PROBE:
 		return HF_STEP_PROBE;
-	case ST_SWAP:
+	case HF_ATTEMPT_SWAP:
 		attempt->asked_ms = now.boot_ms;
 		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_SWAP;
-	case ST_WAIT:
+	case HF_ATTEMPT_LOOK:
+		return HF_STEP_LOOK;
+	case HF_ATTEMPT_WAIT:
 		return HF_STEP_WAIT;
 	default:
 		return HF_STEP_DONE;
@@ -485,7 +461,7 @@ static void unreachable(hf_attempt *a, hf_status status, const hf_error *error, 
 		done(a, status);
 		return;
 	}
-	wait_until(a, now.boot_ms + backoff(a, 20, 2000));
+	wait_until(a, now.boot_ms + hf_attempt_backoff_ms(a, 20, 2000));
 	if (a->wake_ms > until)
 		a->wake_ms = until;
 }
@@ -502,7 +478,7 @@ void hf_attempt_on_read(
 	attempt->snap.told_ms = now.boot_ms;
 	attempt->fresh = true;
 	attempt->decoded = false;
-	attempt->state = ST_DECIDE;
+	attempt->state = HF_ATTEMPT_DECIDE;
 }
 
 void hf_attempt_on_probe(hf_attempt *attempt)
@@ -512,7 +488,7 @@ void hf_attempt_on_probe(hf_attempt *attempt)
 	else
 		attempt->probed = true;
 	attempt->probe_waiter = -1;
-	attempt->state = ST_DECIDE;
+	attempt->state = HF_ATTEMPT_DECIDE;
 }
 
 /* Our record is in: the next decision may start from it. */
@@ -579,12 +555,13 @@ void hf_attempt_on_swap(
 void hf_attempt_on_wake(hf_attempt *attempt)
 {
 	attempt->looked_again++;
-	attempt->state = ST_READ;
+	attempt->woken = true;
+	attempt->state = HF_ATTEMPT_READ;
 }
 
 void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 {
-	if (attempt->state == ST_DONE)
+	if (attempt->state == HF_ATTEMPT_DONE)
 		return;
 	hf_fail(&attempt->error, status, "acquire", 0, "lock '%s': waiting was cancelled",
 		attempt->setup.name);
@@ -594,5 +571,5 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 	}
 	give_up(attempt, status);
 	attempt->settle_until_ms = 0; /* anew, from the next look */
-	attempt->state = ST_READ;
+	attempt->state = HF_ATTEMPT_READ;
 }

@@ -10,6 +10,9 @@
  *				a.probe_waiter;		hf_attempt_on_probe()
  *	case HF_STEP_SWAP:	swap a.snap.etag for a.change, answer into
  *				a.reply;		hf_attempt_on_swap()
+ *	case HF_STEP_LOOK:	hf_deadlock_look() into a.deadlock;
+ *				hf_attempt_on_look(); if a.ring_victim, wake
+ *				whom a.deadlock.victim names
  *	case HF_STEP_WAIT:	until a.wake_ms, or the store says that it may
  *				differ from a.snap.etag; hf_attempt_on_wake()
  *	case HF_STEP_DONE:	a.status is the answer
@@ -35,6 +38,7 @@
 #ifndef HF_ATTEMPT_H
 #define HF_ATTEMPT_H
 
+#include "deadlock.h"
 #include "observer.h"
 #include "rules.h"
 
@@ -42,6 +46,7 @@ typedef enum hf_step {
 	HF_STEP_READ,
 	HF_STEP_PROBE,
 	HF_STEP_SWAP,
+	HF_STEP_LOOK,
 	HF_STEP_WAIT,
 	HF_STEP_DONE
 } hf_step;
@@ -100,6 +105,8 @@ typedef struct hf_attempt {
 	 */
 	bool queued;
 	bool in_line;
+	hf_deadlock deadlock; /* LOOK's answer goes here */
+	bool ring_victim;
 
 	/* ---- the answer ---- */
 	hf_status status;
@@ -116,7 +123,15 @@ typedef struct hf_attempt {
 	hf_error error;
 
 	/* ---- inside ---- */
-	int state;
+	enum {
+		HF_ATTEMPT_READ,
+		HF_ATTEMPT_DECIDE,
+		HF_ATTEMPT_PROBE,
+		HF_ATTEMPT_SWAP,
+		HF_ATTEMPT_LOOK,
+		HF_ATTEMPT_WAIT,
+		HF_ATTEMPT_DONE
+	} state;
 	int64_t wait_until_ms;
 	bool fresh; /* snap was read in this attempt */
 	bool decoded; /* record is snap */
@@ -155,6 +170,13 @@ typedef struct hf_attempt {
 	size_t evidence_cap;
 	size_t waiters_cap;
 	bool leaving; /* nothing but our place in the line is still to go */
+	/* attempt_wait.c */
+	bool woken;
+	bool deadlocked; /* in a circle, and its victim */
+	int64_t look_ms; /* when to look next; 0: not known yet */
+	int64_t look_from_ms; /* not before, whatever happens */
+	char circle_seen[65]; /* by the last look */
+	size_t circle_looks; /* that saw it */
 } hf_attempt;
 
 void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now now);
@@ -166,6 +188,13 @@ void hf_attempt_free(hf_attempt *attempt);
  * to begin with), so that not every attempt allocates anew.
  */
 void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from);
+
+/*
+ * WAIT, and for long: leave what can be read again to `spare`, as above. Only
+ * hf_attempt_on_wake() or hf_attempt_cancel() may follow; and before the next step
+ * it may take memory from there again.
+ */
+void hf_attempt_rest(hf_attempt *attempt, hf_attempt *spare);
 
 /*
  * Evidence for each grant and waiter of attempt->record, with nothing known.
@@ -188,6 +217,8 @@ void hf_attempt_on_read(
 void hf_attempt_on_probe(hf_attempt *attempt);
 void hf_attempt_on_swap(
 	hf_attempt *attempt, hf_status status, const hf_error *error, hf_now now);
+/* `status`: of hf_deadlock_look(). */
+void hf_attempt_on_look(hf_attempt *attempt, hf_status status, hf_now now);
 void hf_attempt_on_wake(hf_attempt *attempt);
 
 /*
@@ -201,6 +232,19 @@ hf_status hf_snapshot_decode(
 void hf_snapshot_clear(hf_snapshot *snapshot);
 /* What neighbours are to see of a record: one holder, the exclusive first. */
 void hf_record_view(hf_public_view *view, const hf_record *record);
+
+/* ---- attempt_wait.c, attempt_explain.c: for attempt.c ---- */
+
+/* Exponential backoff with full jitter: anything up to the doubled cap. */
+int64_t hf_attempt_backoff_ms(hf_attempt *attempt, int64_t min_ms, int64_t max_ms);
+/*
+ * How long to wait without being told of a change. Behind others in the line:
+ * what time alone brings is the first's to see, and only if he does not come
+ * that of those behind him, one after the other.
+ */
+int64_t hf_attempt_pause_ms(hf_attempt *attempt);
+/* Held: is it time to look for a circle? */
+bool hf_attempt_look_due(hf_attempt *attempt, hf_now now);
 /* Put `status` into words in attempt->error. */
 void hf_attempt_explain(hf_attempt *attempt, hf_status status);
 

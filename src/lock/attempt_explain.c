@@ -34,6 +34,11 @@ void hf_attempt_explain(hf_attempt *a, hf_status status)
 		else
 			hf_fail(&a->error, status, "release", 0, "lock '%s' is not held", name);
 		break;
+	case HF_DEADLOCK:
+		hf_fail(&a->error, status, "acquire", 0,
+			"lock '%s': deadlock, nobody would ever get on: %s", name,
+			a->deadlock.words.len ? a->deadlock.words.data : "");
+		break;
 	case HF_LOST:
 		hf_fail(&a->error, status, "lease", 0, "the lease of lock '%s' had ended: %s",
 			name,

@@ -2,6 +2,7 @@
 #include "fence.h"
 #include "manager.h"
 #include "queue.h"
+#include "under.h"
 
 #include <stdlib.h>
 
@@ -12,6 +13,9 @@ struct inspected {
 	char *problem;
 	hf_holder *holders;
 	size_t *grants; /* of each holder, its grant in the record */
+	hf_under *under; /* of all waiters */
+	hf_hold *holds; /* the same for the public */
+	size_t hold_count;
 	hf_snapshot snapshot;
 	hf_record record;
 };
@@ -57,6 +61,61 @@ static int by_turn(const void *a, const void *b)
 	return hf_queue_before(a, b) ? -1 : 1;
 }
 
+static size_t count_under(const hf_record *r)
+{
+	size_t n = 0;
+	size_t i;
+	hf_under u;
+
+	for (i = 0; i < r->waiter_count; i++) {
+		const char *at = r->waiters[i].want.under;
+
+		while (hf_under_next(&at, &u))
+			n++;
+	}
+	return n;
+}
+
+/* Room for all of them has been made. */
+static void tell_under(struct inspected *in, hf_holder *out, const char *text)
+{
+	out->under = in->holds + in->hold_count;
+	while (hf_under_next(&text, &in->under[in->hold_count])) {
+		const hf_under *u = &in->under[in->hold_count];
+
+		in->holds[in->hold_count++] = (hf_hold){.name = u->name, .id = u->id};
+		out->under_count++;
+	}
+}
+
+/* Those who wait, in the order in which they are served; not the dead. */
+static bool fill_waiters(hf_manager *m, struct inspected *in)
+{
+	hf_record *r = &in->record;
+	size_t room = count_under(r) + 1;
+	size_t i;
+
+	in->under = calloc(room, sizeof(*in->under));
+	in->holds = calloc(room, sizeof(*in->holds));
+	if (!in->under || !in->holds)
+		return false;
+	if (r->waiter_count)
+		qsort(r->waiters, r->waiter_count, sizeof(*r->waiters), by_turn);
+	for (i = 0; i < r->waiter_count; i++) {
+		const hf_waiter *w = &r->waiters[i];
+		hf_holder *out = &in->holders[in->info.holder_count + in->info.waiter_count];
+
+		if ((m->capabilities & HF_CAP_HOST_LOCAL) &&
+			hf_process_proven_dead(&w->want.process))
+			continue;
+		describe(out, &w->want);
+		out->offered = w->offer != 0;
+		tell_under(in, out, w->want.under);
+		in->info.waiter_count++;
+	}
+	return true;
+}
+
 /*
  * Holders as they stand, with what is over by clock or death left out: it is
  * free for everyone, so it is shown as free.
@@ -96,11 +155,8 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 	}
 	info->holders = in->holders;
 	info->waiters = in->holders + info->holder_count;
-	if (r->waiter_count)
-		qsort(r->waiters, r->waiter_count, sizeof(*r->waiters), by_turn);
-	for (i = 0; i < r->waiter_count; i++)
-		describe(&in->holders[info->holder_count + i], &r->waiters[i].want);
-	info->waiter_count = r->waiter_count;
+	if (!fill_waiters(m, in))
+		return HF_NO_MEMORY;
 	info->token = r->counter;
 	info->generation = r->gen;
 	info->closed_ms = closed_ms;
@@ -156,6 +212,8 @@ void hf_lock_info_free(hf_lock_info *info)
 	free(in->problem);
 	free(in->holders);
 	free(in->grants);
+	free(in->under);
+	free(in->holds);
 	hf_snapshot_clear(&in->snapshot);
 	hf_record_free(&in->record);
 	free(in);

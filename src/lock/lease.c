@@ -88,6 +88,20 @@ void hf_lease_let_go(hf_lease *lease)
 	pthread_mutex_unlock(&m->mutex);
 }
 
+/* Nobody else works on it meanwhile: what was lost a moment ago has not been told. */
+void hf_lease_hand_over(hf_lease *lease, hf_lost_fn on_lost, void *on_lost_arg)
+{
+	bool lost;
+
+	hf_lease_seize(lease);
+	lost = lease->lost;
+	lease->on_lost = on_lost;
+	lease->on_lost_arg = on_lost_arg;
+	hf_lease_let_go(lease);
+	if (lost && on_lost)
+		on_lost(lease, on_lost_arg);
+}
+
 int64_t hf_lease_remaining_ms(const hf_lease *lease)
 {
 	int64_t until_ms = lease->trust_until_ms;

@@ -50,6 +50,13 @@ bool hf_chart_allows(int from, hf_event_kind event, int to)
 
 /* ---- groups ---- */
 
+bool hf_conflicts(const hf_grant *held, const hf_grant *want)
+{
+	if (held->flags & HF_GRANT_FOREIGN)
+		return true;
+	return held->mode == HF_EXCLUSIVE || want->mode == HF_EXCLUSIVE;
+}
+
 bool hf_same_group(const hf_grant *a, const hf_grant *b)
 {
 	return strcmp(a->group, b->group) == 0;

@@ -17,6 +17,8 @@ bool hf_chart_allows(int from, hf_event_kind event, int to);
 /* What holds of every record that the rules make. */
 void hf_assert_invariants(const hf_record *prev, const hf_record *next);
 
+/* Do these two never hold at the same time, whatever their limits? */
+bool hf_conflicts(const hf_grant *held, const hf_grant *want);
 bool hf_same_group(const hf_grant *a, const hf_grant *b);
 size_t hf_group_count(const hf_record *r);
 

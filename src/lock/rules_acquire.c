@@ -6,13 +6,6 @@
 
 /* ---- who is let in ---- */
 
-static bool conflicts(const hf_grant *held, const hf_grant *want)
-{
-	if (held->flags & HF_GRANT_FOREIGN)
-		return true;
-	return held->mode == HF_EXCLUSIVE || want->mode == HF_EXCLUSIVE;
-}
-
 /* Those who share it, or have been offered to. */
 static size_t sharer_count(const hf_record *n, const hf_grant *want)
 {
@@ -34,7 +27,7 @@ static hf_status admissible(decision *d, const hf_grant *want)
 	size_t i;
 
 	for (i = 0; i < n->grant_count; i++)
-		if (conflicts(&n->grants[i], want))
+		if (hf_conflicts(&n->grants[i], want))
 			return HF_HELD;
 	if (n->closed_ms)
 		return HF_HELD; /* for every newcomer, whoever else is in */
@@ -42,7 +35,7 @@ static hf_status admissible(decision *d, const hf_grant *want)
 		const hf_waiter *w = &n->waiters[i];
 
 		if (w->offer && strcmp(w->want.id, want->id) != 0 &&
-			(conflicts(&w->want, want) || w->want.limit != want->limit))
+			(hf_conflicts(&w->want, want) || w->want.limit != want->limit))
 			return HF_HELD;
 	}
 	if (n->grant_count && n->grants[0].limit != want->limit)
@@ -116,6 +109,22 @@ static hf_status may_enter(decision *d)
 	return HF_HELD;
 }
 
+/* What others must know of one who waits: little, see record_wait.c. */
+static void describe(hf_waiter *w, const hf_grant *want)
+{
+	w->want.id = want->id;
+	w->want.group = want->id;
+	w->want.owner = want->owner;
+	w->want.mode = want->mode;
+	w->want.limit = want->limit;
+	w->want.priority = want->priority;
+	w->want.under = want->under;
+	w->want.process = want->process;
+	/* Outside of containers process ids do, for others there too. */
+	if (want->process.pidns == HF_PIDNS_OF_THE_HOST)
+		w->want.process.live = "";
+}
+
 /* No neighbour is waited for in line: it would not hand over. */
 static hf_status stand_in_line(decision *d)
 {
@@ -129,7 +138,7 @@ static hf_status stand_in_line(decision *d)
 		w = hf_record_add_waiter(n);
 		if (!w)
 			return HF_NO_MEMORY;
-		w->want = d->req->grant;
+		describe(w, &d->req->grant);
 		w->want.acquired_wall_ms = d->e->wall_ms;
 		w->arrival = hf_decision_next_gen(d);
 		w->claim_ms = d->req->claim_ms;
@@ -170,7 +179,7 @@ static hf_verdict held(decision *d)
 
 		if (hf_rules_over(d->prev, i, d->e))
 			continue;
-		if (!full && !conflicts(&d->prev->grants[i], want))
+		if (!full && !hf_conflicts(&d->prev->grants[i], want))
 			continue;
 		if (d->v.blocker < 0)
 			d->v.blocker = (int)i;
@@ -202,7 +211,7 @@ static bool take_from_holders(decision *d)
 
 		if (hf_rules_over(d->prev, i, d->e))
 			continue; /* not in next any more */
-		if (!(full || conflicts(g, want)) ||
+		if (!(full || hf_conflicts(g, want)) ||
 			(d->req->take == HF_TAKE_STALE &&
 				hf_unrenewed_ms(d->prev, i, d->e) < d->req->stale_after_ms)) {
 			j++;
@@ -250,6 +259,7 @@ static hf_verdict grant_it(decision *d, int from)
 	if (d->prev->gen == 0)
 		n->counter = hf_larger(n->counter, d->e->floor);
 	*g = d->req->grant;
+	g->under = ""; /* of those who wait alone */
 	g->token = ++n->counter;
 	g->renewals = 0;
 	g->gen = hf_decision_next_gen(d);
@@ -286,6 +296,7 @@ static hf_verdict reenter(decision *d)
 	if (!g)
 		return hf_decision_answer(d, HF_NO_MEMORY);
 	*g = *want;
+	g->under = "";
 	g->token = token;
 	g->limit = n->grants[0].limit;
 	g->renewals = 0;

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 /* ---- open and close ---- */
@@ -21,6 +20,7 @@ static hf_status read_options(
 	const char *sync = hf_url_option_of(url, "sync");
 	const char *layout = hf_url_option_of(url, "layout");
 	const char *patience = hf_url_option_of(url, "patience");
+	const char *parents = hf_url_option_of(url, "parents");
 
 	store->options = (hf_slotfile_options){.create = true, .patience_ms = env->patience_ms};
 	if (sync && strcmp(sync, "full") != 0 && strcmp(sync, "none") != 0)
@@ -33,66 +33,17 @@ static hf_status read_options(
 				store->options.patience_ms < 1))
 		return hf_fail(error, HF_INVALID, "open", 0,
 			"patience=%s is not a duration above 0, such as 2s or 500ms", patience);
+	if (parents && strcmp(parents, "make") != 0 && strcmp(parents, "need") != 0)
+		return hf_fail(error, HF_INVALID, "open", 0,
+			"parents=%s is not known: it is make or need", parents);
+	store->make_parents = parents && strcmp(parents, "make") == 0;
 	store->options.sync = sync && strcmp(sync, "full") == 0;
 	store->flock_layout = layout && strcmp(layout, "flock") == 0;
 	return HF_OK;
 }
 
-/* The folder, made if it is missing; its parent must be there. */
-static hf_status have_folder(const char *path, char **canonical_out, hf_error *error)
-{
-	struct stat st;
-
-	if (mkdir(path, 0700) && errno != EEXIST)
-		return hf_fail_errno(error, HF_CANNOT_CREATE, "open", errno,
-			"cannot make the folder %s", path);
-	if (stat(path, &st))
-		return hf_fail_errno(error, HF_CANNOT_CREATE, "open", errno,
-			"cannot use the folder %s", path);
-	if (!S_ISDIR(st.st_mode))
-		return hf_fail(error, HF_CANNOT_CREATE, "open", 0,
-			"%s is not a folder: name one that file: may keep its locks in", path);
-	if (access(path, R_OK | X_OK))
-		return hf_fail_errno(error, HF_SYSTEM, "open", errno,
-			"cannot look into the folder %s", path);
-	*canonical_out = realpath(path, NULL);
-	if (!*canonical_out)
-		return hf_fail_errno(
-			error, HF_SYSTEM, "open", errno, "cannot resolve the folder %s", path);
-	return HF_OK;
-}
-
-/* Who may write in the folder may use its locks. */
-static mode_t mode_for(const char *folder)
-{
-	struct stat st;
-
-	return !stat(folder, &st) && (st.st_mode & S_IWGRP) ? 0660 : 0600;
-}
-
-static hf_status have_records_folder(hf_store *store, hf_error *error)
-{
-	struct stat st;
-
-	if (!store->flock_layout) {
-		store->records = strdup(store->folder);
-	} else if (asprintf(&store->records, "%s/.holdfast", store->folder) < 0) {
-		store->records = NULL;
-	} else if (!mkdir(store->records, 0700)) {
-		if (!stat(store->folder, &st))
-			(void)chmod(store->records, st.st_mode & 07777);
-	} else if (errno != EEXIST) {
-		return hf_fail_errno(error, HF_CANNOT_CREATE, "open", errno,
-			"cannot make the folder %s", store->records);
-	}
-	return store->records ? HF_OK : hf_fail_memory(error, "open");
-}
-
 static void find_capabilities(hf_store *store)
 {
-	store->network = hf_is_network_fs(store->records);
-	store->options.read_locked = store->network;
-	store->options.mode = mode_for(store->folder);
 	store->capabilities = HF_CAP_HISTORY | HF_CAP_FORGET | HF_CAP_AMEND;
 	if (!store->network)
 		store->capabilities |= HF_CAP_CLOCK | HF_CAP_WATCH | HF_CAP_HOST_LOCAL;
@@ -115,10 +66,8 @@ static void file_close(hf_store *store)
 
 static hf_status open_in(hf_store *store, const hf_url *url, hf_error *error)
 {
-	hf_status st = have_folder(url->path, &store->folder, error);
+	hf_status st = hf_folder_find(store, url->path, error);
 
-	if (!st)
-		st = have_records_folder(store, error);
 	if (st)
 		return st;
 	find_capabilities(store);
@@ -129,7 +78,7 @@ static hf_status open_in(hf_store *store, const hf_url *url, hf_error *error)
 		store->identity = NULL;
 	if (!store->floor_path || !store->identity)
 		return hf_fail_memory(error, "open");
-	return hf_slotfile_new(store->floor_path, &store->options, &store->floor, error);
+	return HF_OK;
 }
 
 static hf_status file_open(
@@ -169,7 +118,7 @@ static const char *file_identity(const hf_store *store)
 /* ---- read ---- */
 
 /* `content` is the state's; its memory becomes the snapshot's. */
-static hf_status fill(hf_store *store, const hf_key *key, hf_slot_content *content,
+static hf_status fill(hf_store *store, const char *name, hf_slot_content *content,
 	const hf_file_state *state, const hf_floor *floor, hf_snapshot *snapshot,
 	hf_error *error)
 {
@@ -184,24 +133,28 @@ static hf_status fill(hf_store *store, const hf_key *key, hf_slot_content *conte
 		snapshot->data[snapshot->len] = '\0';
 		content->data = NULL;
 	}
-	return store->flock_layout ? hf_flock_look(store, key->name, state, snapshot, error)
-				   : HF_OK;
+	return store->flock_layout ? hf_flock_look(store, name, state, snapshot, error) : HF_OK;
 }
 
 hf_status hf_file_store_read(
 	hf_store *store, const char *name, hf_snapshot *snapshot, hf_error *error)
 {
-	hf_slot_content content;
-	hf_file_state state;
-	hf_floor floor;
+	hf_slot_content content = {.data = NULL};
+	hf_file_state state = {.present = false};
+	hf_floor floor = {.generation = 0};
 	hf_key *key;
-	hf_status st = hf_key_get(store, name, &key, error);
+	bool there;
+	hf_status st = hf_folder_look(store, &there, error);
 
+	if (!st && !there)
+		return fill(store, name, &content, &state, &floor, snapshot, error);
+	if (!st)
+		st = hf_key_get(store, name, &key, error);
 	if (st)
 		return st;
 	st = hf_key_read(store, key, &content, &state, &floor, error);
 	if (!st)
-		st = fill(store, key, &content, &state, &floor, snapshot, error);
+		st = fill(store, name, &content, &state, &floor, snapshot, error);
 	hf_slot_content_clear(&content);
 	hf_key_put(store, key);
 	return st;
@@ -225,7 +178,9 @@ static hf_status lock_key(hf_store *store, const char *name, struct locked *l, h
 
 	memset(l, 0, sizeof(*l));
 	l->store = store;
-	st = hf_key_get(store, name, &l->key, error);
+	st = hf_folder_make(store, error);
+	if (!st)
+		st = hf_key_get(store, name, &l->key, error);
 	if (st)
 		return st;
 	st = hf_slotfile_lock(l->key->file, &l->content, error);
@@ -254,7 +209,8 @@ static hf_status refuse(struct locked *l, hf_snapshot *snapshot, hf_error *error
 	if (!l->state.present)
 		(void)hf_slotfile_remove(l->key->file, NULL);
 	if (snapshot)
-		st = fill(l->store, l->key, &l->content, &l->state, &l->floor, snapshot, error);
+		st = fill(l->store, l->key->name, &l->content, &l->state, &l->floor, snapshot,
+			error);
 	if (st)
 		return st;
 	return hf_fail(error, HF_CHANGED, "swap", 0,
@@ -418,9 +374,13 @@ static hf_status file_prune(hf_store *store, const char *name, size_t keep, hf_e
 {
 	struct locked l;
 	hf_file_state next;
-	hf_status readable = hf_log_read(store, name, 0, ignore_line, NULL, error);
-	hf_status st;
+	hf_status readable;
+	bool there;
+	hf_status st = hf_folder_look(store, &there, error);
 
+	if (st || !there)
+		return st;
+	readable = hf_log_read(store, name, 0, ignore_line, NULL, error);
 	if (readable && readable != HF_CORRUPT)
 		return readable;
 	st = lock_key(store, name, &l, error);
@@ -440,6 +400,7 @@ static hf_status file_prune(hf_store *store, const char *name, size_t keep, hf_e
 static const char *const options[] = {
 	"layout=slots|flock - flock: exclude and be excluded by flock(1) on DIR/NAME; the lock "
 	"ends with the process",
+	"parents=make|need - make: the folders above DIR are made with it (need)",
 	"patience=DURATION - after it a process stopped in the middle of a change is passed "
 	"over "
 	"(2s)",

@@ -176,11 +176,15 @@ static hf_status lock_once(const char *path, hf_mode mode, int *fd_out, hf_error
 hf_status hf_file_bind(
 	hf_store *store, const char *name, hf_mode mode, int *fd_out, hf_error *error)
 {
-	hf_status st = HF_CHANGED;
-	char *path = hf_flock_path(store, name);
+	hf_status st = hf_folder_make(store, error);
+	char *path;
 	int i;
 
 	*fd_out = -1;
+	if (st)
+		return st;
+	st = HF_CHANGED;
+	path = hf_flock_path(store, name);
 	if (!path)
 		return hf_fail_memory(error, "acquire");
 	for (i = 0; st == HF_CHANGED && i < BIND_TRIES; i++)

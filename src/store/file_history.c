@@ -98,6 +98,23 @@ static hf_status create_segment(const hf_store *store, const hf_key *key,
 	return HF_OK;
 }
 
+/* 0 or an errno; what is written in part is told as what stopped it. */
+static int write_at(int fd, const char *data, size_t n, uint64_t at)
+{
+	while (n > 0) {
+		ssize_t put = pwrite(fd, data, n, (off_t)at);
+
+		if (put < 0 && errno == EINTR)
+			continue;
+		if (put <= 0)
+			return put < 0 ? errno : EIO;
+		data += put;
+		n -= (size_t)put;
+		at += (uint64_t)put;
+	}
+	return 0;
+}
+
 static hf_status copy_range(const hf_key *key, int from_fd, uint64_t from, uint64_t n,
 	int to_fd, uint64_t to, hf_error *error)
 {
@@ -113,8 +130,8 @@ static hf_status copy_range(const hf_key *key, int from_fd, uint64_t from, uint6
 		if (got == 0)
 			errno = EIO;
 		if (got > 0)
-			errno = ENOSPC; /* what a short write means */
-		if (got <= 0 || pwrite(to_fd, bytes, (size_t)got, (off_t)to) != got) {
+			errno = write_at(to_fd, bytes, (size_t)got, to);
+		if (got <= 0 || errno) {
 			free(bytes);
 			return say(key, "copy", error);
 		}
@@ -162,16 +179,8 @@ static hf_status next_segment(const hf_store *store, const hf_key *key, hf_file_
 static hf_status write_lines(
 	const hf_key *key, int fd, uint64_t at, const hf_buf *lines, bool sync, hf_error *error)
 {
-	ssize_t put;
-
-	do {
-		put = pwrite(fd, lines->data, lines->len, (off_t)at);
-	} while (put < 0 && errno == EINTR);
-	if (put >= 0 && (size_t)put != lines->len) {
-		errno = ENOSPC;
-		put = -1;
-	}
-	if (put < 0)
+	errno = write_at(fd, lines->data, lines->len, at);
+	if (errno)
 		return say(key, "write", error);
 	if (sync && fdatasync(fd))
 		return say(key, "sync", error);

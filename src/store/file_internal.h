@@ -2,6 +2,7 @@
  * The file store's parts, for each other.
  *
  *	file.c	        the operations; what the folder looks like
+ *	file_folder.c   the folder itself: found, looked for, made
  *	file_state.c	a key's state as the bytes of its slot file
  *	file_keys.c	open keys: a small cache of handles; the floor
  *	file_history.c	the history of a key, written
@@ -45,6 +46,7 @@
 #include "watcher.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define HF_KEYS_CACHED 64
 #define HF_ESCAPED_MAX 200 /* with ".log." and 16 digits below NAME_MAX */
@@ -111,21 +113,39 @@ struct hf_store {
 	char *records; /* the folder of the slot files: the same, or .holdfast */
 	char *identity;
 	bool flock_layout;
+	bool make_parents;
 	bool network;
 	unsigned capabilities;
-	hf_slotfile_options options; /* of all slot files */
+	atomic_bool there; /* `records` was seen: what follows is set */
+	hf_slotfile_options options; /* of all slot files; the mode once there */
 
 	pthread_mutex_t keys_mutex;
 	hf_key *keys[HF_KEYS_CACHED];
 	uint64_t uses;
 
 	pthread_mutex_t floor_mutex;
-	hf_slotfile *floor;
+	hf_slotfile *floor; /* once there */
 	char *floor_path;
 
 	hf_watcher_pool watchers;
 };
 
+/* ---- file_folder.c ---- */
+
+/*
+ * Fill folder, records, network. Makes nothing. HF_CANNOT_CREATE: it is not
+ * there and could not be made, or is no folder; HF_SYSTEM, HF_NO_MEMORY.
+ */
+hf_status hf_folder_find(hf_store *store, const char *path, hf_error *error);
+/* Before any look. *there_out false: there are no locks, and no keys to get. */
+hf_status hf_folder_look(hf_store *store, bool *there_out, hf_error *error);
+/* Before any change. */
+hf_status hf_folder_make(hf_store *store, hf_error *error);
+
+/* ---- file_keys.c ---- */
+
+/* "RECORDS/ESCAPED.lock", malloc'd; NULL: out of memory. */
+char *hf_key_lock_path(const hf_store *store, const char *name);
 /* A key, with its mutex locked; give it back with hf_key_put(). */
 hf_status hf_key_get(hf_store *store, const char *name, hf_key **key_out, hf_error *error);
 void hf_key_put(hf_store *store, hf_key *key);

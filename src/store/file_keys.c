@@ -20,6 +20,17 @@ static void key_free(hf_key *key)
 	free(key);
 }
 
+char *hf_key_lock_path(const hf_store *store, const char *name)
+{
+	char escaped[HF_ESCAPED_MAX + 1];
+	char *path = NULL;
+
+	hf_name_escape(name, HF_ESCAPED_MAX, escaped);
+	if (asprintf(&path, "%s/%s.lock", store->records, escaped) < 0)
+		return NULL;
+	return path;
+}
+
 static hf_key *key_new(hf_store *store, const char *name)
 {
 	hf_key *key = calloc(1, sizeof(*key));
@@ -30,8 +41,7 @@ static hf_key *key_new(hf_store *store, const char *name)
 	pthread_mutex_init(&key->mutex, NULL);
 	hf_copy(key->name, sizeof(key->name), name);
 	hf_name_escape(name, HF_ESCAPED_MAX, escaped);
-	if (asprintf(&key->lock_path, "%s/%s.lock", store->records, escaped) < 0)
-		key->lock_path = NULL;
+	key->lock_path = hf_key_lock_path(store, name);
 	if (asprintf(&key->log_stem, "%s/%s.log.", store->records, escaped) < 0)
 		key->log_stem = NULL;
 	if (!key->lock_path || !key->log_stem ||

@@ -153,11 +153,14 @@ hf_status hf_log_read(hf_store *store, const char *name, size_t limit, hf_store_
 	bool stop = false;
 	size_t done = 0;
 	hf_key *key;
-	hf_status st = hf_key_get(store, name, &key, error);
 	char *line;
+	bool there;
+	hf_status st = hf_folder_look(store, &there, error);
 	int i;
 
-	if (st)
+	if (!st && there)
+		st = hf_key_get(store, name, &key, error);
+	if (st || !there)
 		return st;
 	st = open_history(key, parts, error);
 	hf_key_put(store, key); /* fn may use the store */

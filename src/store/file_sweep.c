@@ -93,9 +93,12 @@ hf_status hf_file_list(hf_store *store, hf_store_name_fn fn, void *arg, hf_error
 {
 	hf_buf entries = HF_BUF_INIT;
 	char name[HF_NAME_MAX + 1];
-	hf_status st = gather(store, &entries, "list", error);
+	bool there;
+	hf_status st = hf_folder_look(store, &there, error);
 	size_t at;
 
+	if (!st && there)
+		st = gather(store, &entries, "list", error);
 	for (at = 0; !st && at < entries.len; at += strlen(entries.data + at) + 1) {
 		const char *entry = entries.data + at;
 		size_t stem = lock_stem(entry);
@@ -162,10 +165,13 @@ hf_status hf_file_sweep(hf_store *store, size_t *removed, hf_error *error)
 {
 	hf_buf entries = HF_BUF_INIT;
 	uint64_t id = 0;
-	hf_status st = hf_slotfile_sweep(store->records, removed, error);
+	bool there;
+	hf_status st = hf_folder_look(store, &there, error);
 	size_t at;
 
-	if (!st)
+	if (!st && there)
+		st = hf_slotfile_sweep(store->records, removed, error);
+	if (!st && there)
 		st = gather(store, &entries, "sweep", error);
 	for (at = 0; !st && at < entries.len; at += strlen(entries.data + at) + 1) {
 		const char *entry = entries.data + at;

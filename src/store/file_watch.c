@@ -77,14 +77,9 @@ hf_status hf_file_watch(hf_store *store, const char *name, const hf_etag *seen,
 	struct watch w = {.watcher = HF_WATCHER_NONE, .folder = store->records};
 	int64_t end_ms = hf_boot_ms() + timeout_ms;
 	int64_t interval_ms;
-	hf_key *key;
-	hf_status st = hf_key_get(store, name, &key, error);
-	char *lock_path;
+	hf_status st = HF_OK;
+	char *lock_path = hf_key_lock_path(store, name);
 
-	if (st)
-		return st;
-	lock_path = strdup(key->lock_path);
-	hf_key_put(store, key);
 	if (store->flock_layout)
 		w.flock_path = hf_flock_path(store, name);
 	if (!lock_path || (store->flock_layout && !w.flock_path)) {
@@ -96,7 +91,10 @@ hf_status hf_file_watch(hf_store *store, const char *name, const hf_etag *seen,
 		w.watcher = hf_watcher_take(&store->watchers);
 	do {
 		interval_ms = store->network ? POLL_NETWORK_MS : POLL_LOCAL_MS;
-		/* Of flock(2) itself nothing is told: then both. */
+		/*
+		 * Of flock(2) itself nothing is told: then both. Nor of a
+		 * folder that is not there yet: then this.
+		 */
 		if (w.watcher.fd >= 0 && arm(&w) && !store->flock_layout)
 			interval_ms = 3600000;
 		if (has_changed(store, name, seen))

@@ -116,6 +116,9 @@ void hf_slotfile_unlock(hf_slotfile *file);
 /* Left-overs of dead writers beside PATHs in a folder; adds to *removed. */
 hf_status hf_slotfile_sweep(const char *folder, size_t *removed, hf_error *error);
 
+/* Make the folder of `path`, and those above it; 0 or an errno. */
+int hf_make_folder_of(const char *path);
+
 /* fsync the folder that `path` is in. HF_UNKNOWN: it would not say. */
 hf_status hf_sync_folder(const char *path, hf_error *error);
 

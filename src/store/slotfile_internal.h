@@ -92,8 +92,6 @@ size_t hf_slot_size_for(size_t len);
 hf_status hf_slots_allocate(int fd, size_t slot_size, const char *path, hf_error *error);
 hf_status hf_pwrite_all(
 	int fd, const char *data, size_t n, off_t at, const char *path, hf_error *error);
-/* Make the folder of `path`, and its folders; 0 or an errno. */
-int hf_make_folder_of(const char *path);
 
 /* ---- slotfile.c ---- */
 

@@ -1,6 +1,32 @@
 /*
  * Putting a new file in its place: where there is none, to break a lock, and to
- * grow. Why it is done so stands in slotfile_internal.h.
+ * grow. Why it is done so stands in slotfile_internal.h. What can be found:
+ *
+ * at PATH, content	lock	what it is; who unlinks PATH
+ *	content, nothing, damaged, blank (hf_slots_load() judges that)
+ *			any	the state; only who has the lock, after
+ *				writing "removing"
+ *	removing	held	on the point of being unlinked, by its holder
+ *			free	its remover died: the next one to lock it writes
+ *				"nothing"; nobody unlinks it for that
+ *	rebuilding N	held	the state is at PATH.broken-N, and is being
+ *				copied by the holder; nobody
+ *			free	the holder died: the next one to lock it goes on
+ *
+ * at PATH.broken-N	lock	what it is; who unlinks it
+ *	no slot yet	held	being made; its maker, on failure
+ *			free	its maker died; the sweep, keeping it locked
+ *	rebuilding N	held	made, and not in place yet; its maker, on failure
+ *	(its own name)	free	its maker died: it never will be; the sweep
+ *	any other	any	while the chain from PATH leads here: the state,
+ *				or a link to it; who ends the rebuilding, having
+ *				copied it
+ *			free	no chain leads here: what such a one died before
+ *				unlinking, or a first file that was never put
+ *				in place; the sweep, after PATH was locked once,
+ *				as that ends a rebuilding
+ *			held	the same, with a stopped writer or maker: left
+ *				until that lock is free
  */
 #include "slotfile_internal.h"
 
@@ -31,6 +57,24 @@ static void new_nonce(char *out)
 }
 
 /* ---- a new file beside it ---- */
+
+/* Ours to unlink until it is adopted: all who make one end with put_away(). */
+struct beside {
+	char nonce[HF_NONCE_LEN + 1];
+	char *path;
+	int fd; /* locked; -1: none, or adopted */
+	hf_slot slot; /* its first */
+	size_t slot_size;
+};
+
+static void put_away(struct beside *b)
+{
+	if (b->fd >= 0) {
+		(void)unlink(b->path);
+		close(b->fd);
+	}
+	free(b->path);
+}
 
 /* As the file before: who could open that must be able to open this. */
 static void set_owner(const hf_slotfile *file, int fd)
@@ -65,54 +109,61 @@ static int create_file(const char *temp)
 	return errno ? -1 : open(temp, flags, 0600);
 }
 
-static hf_status write_first_slot(
-	int fd, const hf_slot *slot, size_t slot_size, const char *path, hf_error *error)
+static hf_status write_first_slot(const struct beside *b, hf_error *error)
 {
-	char *bytes = malloc(HF_SLOT_HEADER + slot->len);
+	size_t n = HF_SLOT_HEADER + b->slot.len;
+	char *bytes = malloc(n);
 	hf_status st;
 
 	if (!bytes)
 		return hf_fail_memory(error, "slot file");
-	hf_slot_encode(slot, slot_size, bytes);
-	st = hf_pwrite_all(fd, bytes, HF_SLOT_HEADER + slot->len, 0, path, error);
+	hf_slot_encode(&b->slot, b->slot_size, bytes);
+	st = hf_pwrite_all(b->fd, bytes, n, 0, b->path, error);
 	free(bytes);
 	return st;
 }
 
 /*
- * Make the file `temp`, locked, with one slot. HF_CHANGED: a sweeper was at it.
+ * Make it, locked, with one slot; NULL: one that says "rebuilding" from its own
+ * name. HF_CHANGED: a sweeper was at it.
  */
-static hf_status make_beside(hf_slotfile *file, const char *temp, const hf_slot *slot,
-	size_t slot_size, int *fd_out, hf_error *error)
+static hf_status make_beside(hf_slotfile *file, struct beside *b, const hf_slot *slot,
+	size_t slot_size, hf_error *error)
 {
-	int fd = create_file(temp);
-	hf_status st;
+	hf_status st = HF_OK;
+	int native;
 
-	if (fd < 0)
+	*b = (struct beside){.fd = -1, .slot_size = slot_size};
+	new_nonce(b->nonce);
+	b->slot = slot ? *slot
+		       : (hf_slot){.kind = HF_SLOT_REBUILDING,
+				 .len = HF_NONCE_LEN,
+				 .data = b->nonce};
+	b->path = hf_broken_path(file->path, b->nonce, HF_NONCE_LEN);
+	if (!b->path)
+		return hf_fail_memory(error, "slot file");
+	b->fd = create_file(b->path);
+	if (b->fd < 0)
 		return hf_fail_errno(error, file->fd < 0 ? HF_CANNOT_CREATE : HF_SYSTEM,
-			"slot file", errno, "cannot create %s", temp);
-	set_owner(file, fd);
-	if (hf_try_ofd(fd, F_WRLCK)) {
-		close(fd);
+			"slot file", errno, "cannot create %s", b->path);
+	set_owner(file, b->fd);
+	native = hf_try_ofd(b->fd, F_WRLCK);
+	if (native == EAGAIN)
 		return HF_CHANGED;
-	}
-	st = hf_slots_allocate(fd, slot_size, temp, error);
+	if (native)
+		return hf_fail_errno(error, HF_SYSTEM, "slot file", native,
+			"cannot lock %s (does its file system know locks?)", b->path);
+	st = hf_slots_allocate(b->fd, slot_size, b->path, error);
 	if (!st)
-		st = write_first_slot(fd, slot, slot_size, temp, error);
-	if (!st && file->options.sync && fsync(fd))
+		st = write_first_slot(b, error);
+	if (!st && file->options.sync && fsync(b->fd))
 		st = hf_fail_errno(
-			error, HF_SYSTEM, "slot file", errno, "cannot sync %s", temp);
-	if (st) {
-		unlink(temp);
-		close(fd);
-		return st;
-	}
-	*fd_out = fd;
-	return HF_OK;
+			error, HF_SYSTEM, "slot file", errno, "cannot sync %s", b->path);
+	return st;
 }
 
-static void adopt_new(
-	hf_slotfile *file, int fd, const hf_slot *slot, size_t slot_size, int *old_fd_out)
+/* It is at PATH: the handle's file from now on. */
+static void adopt_new(hf_slotfile *file, struct beside *b, int *old_fd_out)
 {
 	struct stat st;
 
@@ -121,11 +172,12 @@ static void adopt_new(
 	else if (file->fd >= 0)
 		close(file->fd);
 	memset(&st, 0, sizeof(st));
-	(void)fstat(fd, &st);
-	hf_slotfile_adopt(file, fd, &st);
-	file->slots.slot_size = slot_size;
+	(void)fstat(b->fd, &st);
+	hf_slotfile_adopt(file, b->fd, &st);
+	b->fd = -1;
+	file->slots.slot_size = b->slot_size;
 	file->slots.pick = HF_PICK_OK;
-	file->slots.newest = *slot;
+	file->slots.newest = b->slot;
 	file->slots.newest.data = NULL;
 }
 
@@ -147,40 +199,24 @@ static int put_at_path(const char *temp, const char *path)
 	return native;
 }
 
-static hf_status create_at(hf_slotfile *file, const char *temp, hf_error *error)
-{
-	const hf_slot nothing = {.kind = HF_SLOT_NOTHING};
-	int native;
-	int fd = -1;
-	hf_status st = make_beside(file, temp, &nothing, HF_SLOT_BLOCK, &fd, error);
-
-	if (st)
-		return st;
-	native = put_at_path(temp, file->path);
-	if (native) {
-		(void)unlink(temp);
-		close(fd);
-		if (native == EEXIST || native == ENOENT)
-			return HF_CHANGED;
-		return hf_fail_errno(error, HF_CANNOT_CREATE, "slot file", native,
-			"cannot create %s", file->path);
-	}
-	adopt_new(file, fd, &nothing, HF_SLOT_BLOCK, NULL);
-	return file->options.sync ? hf_sync_folder(file->path, error) : HF_OK;
-}
-
 hf_status hf_slotfile_create(hf_slotfile *file, hf_error *error)
 {
-	char nonce[HF_NONCE_LEN + 1];
-	char *temp;
-	hf_status st;
+	const hf_slot nothing = {.kind = HF_SLOT_NOTHING};
+	struct beside b;
+	hf_status st = make_beside(file, &b, &nothing, HF_SLOT_BLOCK, error);
+	int native = st ? 0 : put_at_path(b.path, file->path);
 
-	new_nonce(nonce);
-	temp = hf_broken_path(file->path, nonce, HF_NONCE_LEN);
-	if (!temp)
-		return hf_fail_memory(error, "slot file");
-	st = create_at(file, temp, error);
-	free(temp);
+	if (native == EEXIST || native == ENOENT)
+		st = HF_CHANGED;
+	else if (native)
+		st = hf_fail_errno(error, HF_CANNOT_CREATE, "slot file", native,
+			"cannot create %s", file->path);
+	if (!st) {
+		adopt_new(file, &b, NULL);
+		if (file->options.sync)
+			st = hf_sync_folder(file->path, error);
+	}
+	put_away(&b);
 	return st;
 }
 
@@ -200,27 +236,18 @@ static hf_status exchange_failed(const hf_slotfile *file, int native, hf_error *
 hf_status hf_slotfile_exchange(
 	hf_slotfile *file, size_t slot_size, char *nonce_out, int *old_fd_out, hf_error *error)
 {
-	hf_slot slot = {.kind = HF_SLOT_REBUILDING, .len = HF_NONCE_LEN, .data = nonce_out};
-	char *temp;
-	hf_status st;
-	int fd = -1;
+	struct beside b;
+	hf_status st = make_beside(file, &b, NULL, slot_size, error);
 
-	new_nonce(nonce_out);
-	temp = hf_broken_path(file->path, nonce_out, HF_NONCE_LEN);
-	if (!temp)
-		return hf_fail_memory(error, "slot file");
-	st = make_beside(file, temp, &slot, slot_size, &fd, error);
-	if (!st && renameat2(AT_FDCWD, temp, AT_FDCWD, file->path, RENAME_EXCHANGE)) {
+	if (!st && renameat2(AT_FDCWD, b.path, AT_FDCWD, file->path, RENAME_EXCHANGE))
 		st = exchange_failed(file, errno, error);
-		unlink(temp);
-		close(fd);
-	}
 	if (!st) {
-		adopt_new(file, fd, &slot, slot_size, old_fd_out);
+		memcpy(nonce_out, b.nonce, sizeof(b.nonce));
+		adopt_new(file, &b, old_fd_out);
 		if (file->options.sync)
 			(void)hf_sync_folder(file->path, NULL);
 	}
-	free(temp);
+	put_away(&b);
 	return st;
 }
 
@@ -381,30 +408,20 @@ hf_status hf_slotfile_rebuild(hf_slotfile *file, hf_error *error)
 static hf_status rename_over(
 	hf_slotfile *file, const hf_slot *slot, size_t slot_size, hf_error *error)
 {
-	char nonce[HF_NONCE_LEN + 1];
-	char *temp;
-	hf_status st;
-	int fd = -1;
+	struct beside b;
+	hf_status st = make_beside(file, &b, slot, slot_size, error);
 
-	new_nonce(nonce);
-	temp = hf_broken_path(file->path, nonce, HF_NONCE_LEN);
-	if (!temp)
-		return hf_fail_memory(error, "slot file");
-	st = make_beside(file, temp, slot, slot_size, &fd, error);
 	if (!st && !hf_slotfile_is_at_path(file))
 		st = hf_slotfile_say_lost(file, error);
-	else if (!st && rename(temp, file->path))
+	else if (!st && rename(b.path, file->path))
 		st = hf_fail_errno(
 			error, HF_SYSTEM, "slot file", errno, "cannot replace %s", file->path);
 	if (!st) {
-		adopt_new(file, fd, slot, slot_size, NULL);
+		adopt_new(file, &b, NULL);
 		if (file->options.sync)
 			st = hf_sync_folder(file->path, error);
-	} else if (fd >= 0) {
-		unlink(temp);
-		close(fd);
 	}
-	free(temp);
+	put_away(&b);
 	return st;
 }
 

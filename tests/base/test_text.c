@@ -326,6 +326,24 @@ static void url__is_refused_with_a_reason(void **state)
 	assert_int_equal(hf_url_parse(NULL, &u, &error), HF_INVALID);
 }
 
+static void url__a_nul_byte_is_told_as_what_it_is(void **state)
+{
+	static const char *const bad[] = {
+		"file:%00", "file:/a%00b", "file:x?a=%00", "file:x?%00=b", "git:x%zz?a=1%00"};
+	hf_url_parts u;
+	hf_error error;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < HF_ARRAY_LEN(bad); i++) {
+		assert_int_equal(hf_url_parse(bad[i], &u, &error), HF_INVALID);
+		if (!strstr(error.text, "NUL") || strstr(error.text, "hex"))
+			fail_msg("%s: %s", bad[i], error.text);
+	}
+	assert_int_equal(hf_url_parse("file:%0z", &u, &error), HF_INVALID);
+	assert_non_null(strstr(error.text, "hex"));
+}
+
 /* An error text never holds a secret. */
 static void url__error_does_not_show_the_password(void **state)
 {
@@ -401,6 +419,7 @@ int main(void)
 		cmocka_unit_test(name__escaped_is_a_ref_to_git),
 		cmocka_unit_test(url__is_taken_apart),
 		cmocka_unit_test(url__is_refused_with_a_reason),
+		cmocka_unit_test(url__a_nul_byte_is_told_as_what_it_is),
 		cmocka_unit_test(url__error_does_not_show_the_password),
 		cmocka_unit_test(url__of_any_bytes_crashes_nothing),
 		cmocka_unit_test(error__is_cut_between_characters),

@@ -21,6 +21,7 @@ mkdir plain
 cd plain || exit 99
 is "outside of a repository: a folder of the user" "$(store_of)" \
 	"file:$HOME/.local/state/holdfast/locks (the default)"
+hf acquire private
 ok "which is private" test "$(stat -c %a "$HOME/.local/state/holdfast/locks")" = 700
 is "XDG_STATE_HOME moves it" "$(XDG_STATE_HOME=$scratch/st store_of)" \
 	"file:$scratch/st/holdfast/locks (the default)"

@@ -29,6 +29,33 @@ is "it has no history" "$code$out$err" 0
 hf log x --json
 is "nor as JSON" "$(json '["events"]' "$out")" "[]"
 
+hf wait x
+is "wait for it is over" "$code$out$err" 0
+hf cleanup -q
+is "there is nothing to clean up" "$code$out$err" 0
+hf release x --owner me
+is "nor to release" "$code" 77
+ok "and no folder was made by any of these" test ! -e store
+for command in 'status x' list 'log x' 'wait x' cleanup; do
+	# shellcheck disable=SC2086 # two words are meant
+	hf $command -S file:absent/locks
+	is "$command: what is above the folder must be there" "$code" 73
+done
+git init -q repo
+git -C repo commit -q --allow-empty -m one
+for store in git:repo 'git:repo?layout=blob' 'file:flock?layout=flock' ''; do
+	before=$(find . ! -name '.out' ! -name '.err' | sort)
+	for command in 'status x' list 'log x' 'wait x' 'status x --json' 'list --all'; do
+		# shellcheck disable=SC2086 # two words are meant
+		HOLDFAST_STORE=$store hf $command
+		is "${store:-the default store}: $command" "$code" 0
+	done
+	is "made nothing" "$(find . ! -name '.out' ! -name '.err' | sort)" "$before"
+done
+HOLDFAST_STORE='' hf acquire x
+is "the default store is made with the folders above it" "$code" 0
+is "for nobody else" "$(stat -c %a "$HOME/.local" "$HOME/.local/state/holdfast/locks" | uniq)" 700
+
 # ---- pipes get tabs, all columns, no colour ----
 hf acquire b --owner bob --ttl 1h
 id=${out#* }
@@ -98,6 +125,13 @@ for option in -2 '-N 2' -N2 '--limit 2' --limit=2; do
 	hf log c $option
 	is "log $option" "$(wc -l <<<"$out")" 2
 done
+for option in -0 '-N 0'; do
+	# shellcheck disable=SC2086 # two words are meant
+	hf log c $option
+	is "log $option is all of it" "$(wc -l <<<"$out")" 6
+done
+hf log --help
+is "as its help says" "$(tr -s " \n" "  " <<<"$out" | grep -c "newest N events (or -5 for -N 5); 0, also -0: all")" 1
 hf log c --json -1
 is "log as JSON" "$(json '["events"][0]["event"], d["name"]' "$out")" '["release", "c"]'
 hf log c --prune 2

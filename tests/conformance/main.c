@@ -26,7 +26,8 @@ int main(int argc, char **argv)
 		cmocka_set_test_filter(argv[2]);
 	world_make(argv[1]);
 	all = calloc(register_test_count + lease_test_count + many_test_count +
-			     tidy_test_count + fence_test_count + race_test_count,
+			     tidy_test_count + fence_test_count + deadlock_test_count +
+			     async_test_count + async_many_test_count + race_test_count,
 		sizeof(*all));
 	if (!all)
 		return 2;
@@ -35,6 +36,9 @@ int main(int argc, char **argv)
 	n = append(all, n, many_tests, many_test_count);
 	n = append(all, n, tidy_tests, tidy_test_count);
 	n = append(all, n, fence_tests, fence_test_count);
+	n = append(all, n, deadlock_tests, deadlock_test_count);
+	n = append(all, n, async_tests, async_test_count);
+	n = append(all, n, async_many_tests, async_many_test_count);
 	n = append(all, n, race_tests, race_test_count);
 	failed = _cmocka_run_group_tests(argv[1], all, n, NULL, NULL);
 	free(all);

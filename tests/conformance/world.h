@@ -88,12 +88,18 @@ extern const struct CMUnitTest register_tests[];
 extern const size_t register_test_count;
 extern const struct CMUnitTest lease_tests[];
 extern const size_t lease_test_count;
+extern const struct CMUnitTest deadlock_tests[];
+extern const size_t deadlock_test_count;
 extern const struct CMUnitTest many_tests[];
 extern const size_t many_test_count;
 extern const struct CMUnitTest tidy_tests[];
 extern const size_t tidy_test_count;
 extern const struct CMUnitTest fence_tests[];
 extern const size_t fence_test_count;
+extern const struct CMUnitTest async_tests[];
+extern const size_t async_test_count;
+extern const struct CMUnitTest async_many_tests[];
+extern const size_t async_many_test_count;
 extern const struct CMUnitTest race_tests[];
 extern const size_t race_test_count;
 

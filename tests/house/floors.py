@@ -10,8 +10,8 @@ from tap import main, read, rule, tracked
 
 # In src/lock/ two floors live: the rules know no store, the manager joins both.
 RULES = {
-    "attempt", "decision", "fence", "fields", "lock_state", "observer", "queue", "record",
-    "rules", "snapshot", "trust",
+    "attempt", "deadlock", "decision", "fence", "fields", "lock_state", "observer", "queue", "record", "record_wait",
+    "rules", "snapshot", "trust", "under",
 }
 
 BELOW = {"base": set()}

@@ -65,6 +65,7 @@ def signals__are_as_they_were_before_us(world):
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     for prepare in (None, block):
         command = ["grep", "-E", "^(SigBlk|SigIgn|SigCgt|SigPnd|ShdPnd):", "/proc/self/status"]
         direct = subprocess.run(command, stdout=subprocess.PIPE, text=True, preexec_fn=prepare,

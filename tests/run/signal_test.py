@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from harness import assert_nothing_left, below, equal, main, state_of, until
+from harness import assert_nothing_left, below, equal, main, stat_of, state_of, until
 
 # Writes each signal that it gets to `got`; ends on SIGTERM with 9.
 LISTENER = """
@@ -132,6 +132,45 @@ def stop__past_the_ttl_ends_the_command(world):
     assert_nothing_left()
 
 
+def slow_path(world, seconds):
+    """A PATH that takes execvp so long to look through, and has all commands at its end."""
+    for i in range(39): # more links in a row the kernel does not follow
+        os.symlink("./" * 2000 + "link%d" % (i + 1), world.path("link%d" % i))
+    start = time.monotonic()
+    for _ in range(20):
+        assert not os.path.exists(world.path("link0"))
+    each = (time.monotonic() - start) / 20
+    folders = [world.path("link0")] * (int(seconds / each) + 1)
+    path = ":".join(folders + ["/usr/bin", "/bin"])
+    assert len(path) < 131072, "a lookup takes but %g s" % each
+    return path
+
+
+def stop__before_the_command_is_one_does_not_stop_its_watchdog(world):
+    env = dict(world.env, PATH=slow_path(world, 0.4))
+    for number, goes_on in ((signal.SIGTSTP, True), (signal.SIGTTIN, True),
+                            (signal.SIGTSTP, False)):
+        # A group that somebody controls: else the kernel drops SIGTSTP.
+        process = world.start("--ttl", "1s", "x", "--", "sh", "-c", "sleep 0.3; exit 7", env=env,
+                              process_group=0)
+        # Below us the watchdog, below that the process that is to become the command.
+        until(lambda: len(below(process.pid)) == 2, "the process of the command")
+        young = [p for p in below(process.pid) if stat_of(p)[2] != process.pid][0]
+        os.kill(young, number)
+        equal(stat_of(young)[0], "holdfast", "what it runs while PATH is looked through")
+        # It becomes the command, and is stopped then; and so are we.
+        until(lambda: state_of(process.pid) == "T", "us stopped", 5)
+        equal(stat_of(young)[:2], ("sh", "T"))
+        if goes_on:
+            process.send_signal(signal.SIGCONT)
+            equal(process.wait(10), 7)
+        else:
+            _, err = process.communicate(timeout=5)
+            equal(process.returncode, 80)
+            assert "was not renewed before its lease ran out" in err, err
+        assert_nothing_left()
+
+
 if __name__ == "__main__":
     sys.exit(main([
         signals__are_passed_on_once,
@@ -141,4 +180,5 @@ if __name__ == "__main__":
         stop__of_the_command_ends_for_us_when_it_goes_on,
         stop__of_both_by_another_does_not_stop_us_twice,
         stop__past_the_ttl_ends_the_command,
+        stop__before_the_command_is_one_does_not_stop_its_watchdog,
     ]))

@@ -252,6 +252,7 @@ static void check_plausible(sim *s, const sim_op *op)
 	case HF_LOST:
 	case HF_NOT_OWNER:
 	case HF_INVALID:
+	case HF_DEADLOCK:
 		break;
 	default:
 		sim_fail(s, "op%d is told '%s'", op->index, hf_status_name(op->answer));

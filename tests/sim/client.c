@@ -125,6 +125,8 @@ static void acquire(sim *s, int client, int *slot, const sim_lease *join)
 		want->group = op->group;
 		if (sim_chance(s, 700))
 			want->mode = join->mode;
+	} else {
+		sim_circle_draw_under(s, client, op);
 	}
 	sim_trace(s,
 		"c%d op%d acquires %s as %s: %s, limit %u, ttl %lld, strategy %d, wait %lld",
@@ -307,8 +309,11 @@ static void converted(sim *s, sim_op *op)
 
 static bool busy(const sim *s, const sim_client *c, const sim_lease *lease)
 {
+	int client = (int)(c - s->clients);
 	int i;
 
+	if (sim_circle_binds(s, client, lease))
+		return true;
 	for (i = 0; i < SIM_SLOTS; i++)
 		if (c->ops[i] >= 0 && s->ops[c->ops[i]]->lease == (int)(lease - c->leases) &&
 			s->ops[c->ops[i]]->lease_serial == lease->serial)

@@ -85,7 +85,7 @@ static bool met(const char *what, size_t count)
 static bool met_everything(const sim *s)
 {
 	static const hf_status answers[] = {HF_OK, HF_HELD, HF_TIMED_OUT, HF_LOST, HF_NOT_OWNER,
-		HF_UNKNOWN, HF_UNAVAILABLE, HF_CORRUPT, HF_INVALID};
+		HF_UNKNOWN, HF_UNAVAILABLE, HF_CORRUPT, HF_INVALID, HF_DEADLOCK};
 	bool all = true;
 	size_t i;
 	int kind;
@@ -97,6 +97,7 @@ static bool met_everything(const sim *s)
 	all &= met("locks forgotten", s->forgotten);
 	all &= met("stores that went back", s->restarts);
 	all &= met("told so", s->regressions);
+	all &= met("deadlocks", s->circles);
 	return all;
 }
 

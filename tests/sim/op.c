@@ -181,6 +181,9 @@ static void run(sim *s, sim_op *op)
 			probe(s, op);
 			hf_attempt_on_probe(a);
 			break;
+		case HF_STEP_LOOK:
+			sim_circle_look(s, op);
+			return;
 		case HF_STEP_WAIT:
 			op->waiting = ++s->serial;
 			if (a->wake_ms < INT64_MAX)
@@ -212,6 +215,7 @@ void sim_op_drop(sim *s, sim_op *op)
 	op->attempt = NULL;
 	op->message = 0;
 	op->waiting = 0;
+	op->looking = 0;
 }
 
 /* ---- what came of it ---- */
@@ -319,6 +323,12 @@ void sim_op_wake(sim *s, sim_op *op, uint32_t serial)
 	op->waiting = 0;
 	hf_attempt_on_wake(op->attempt);
 	run(s, op);
+}
+
+void sim_op_looked(sim *s, sim_op *op, unsigned serial)
+{
+	if (sim_circle_looked(s, op, serial, now_of(s, op)))
+		run(s, op);
 }
 
 void sim_op_cancel(sim *s, sim_op *op)

@@ -10,6 +10,7 @@
  *	store.c		the register, and the network before it
  *	op.c		drives an hf_attempt: what it asks is sent, what comes is told
  *	client.c	what clients do: acquire, hold, renew, convert, die ...
+ *	circle.c	who waits while it holds: deadlocks
  *	replay.c	from lines of the history to who holds
  *	check_landing.c	what a swap that landed may have changed
  *	check_client.c	what clients may believe and be told
@@ -33,7 +34,7 @@
 
 enum {
 	SIM_CLIENTS = 5,
-	SIM_KEYS = 2,
+	SIM_KEYS = 3,
 	SIM_LEASES = 4,
 	SIM_SLOTS = 2, /* attempts that a client has under way besides renewals */
 	SIM_LIVES = 24,
@@ -61,6 +62,7 @@ typedef struct sim_plan {
 	unsigned death, pause, outage, step, forget;
 	unsigned steal, force, shared, lock_delay, endless;
 	unsigned queue, priority; /* who waits does so in line */
+	unsigned nest; /* who waits keeps what it holds */
 	unsigned deaf; /* bells that are not heard */
 	bool went_back; /* the store will once restart with an older state */
 	bool watch;
@@ -108,6 +110,15 @@ typedef struct sim_client {
 	bool restart_at_quiet; /* a grant without ttl may haunt the store */
 } sim_client;
 
+/* One key of the store. */
+typedef struct sim_cell {
+	char *data; /* NULL: absent */
+	size_t len;
+	uint64_t version; /* what the etag is made of */
+	char **history;
+	size_t history_count;
+} sim_cell;
+
 /* One attempt of a client, kept for the whole history. */
 typedef struct sim_op {
 	int index;
@@ -136,6 +147,16 @@ typedef struct sim_op {
 	bool converted; /* truth: a swap of it that converts has landed */
 	bool released; /* truth: a swap of it that releases has landed */
 	bool saw_regress;
+	/* Leases that its client will not give back before it is answered. */
+	size_t under_count;
+	int under_lease[SIM_LEASES];
+	unsigned under_serial[SIM_LEASES];
+	char under_id[SIM_LEASES][HF_ID_LEN + 1]; /* the groups */
+	int under_key[SIM_LEASES];
+	hf_buf under;
+	unsigned looking; /* serial of the look under way; 0: none */
+	sim_cell look[SIM_KEYS]; /* as it began */
+	bool circle_true; /* truth, when its last request landed */
 } sim_op;
 
 typedef struct sim_message {
@@ -153,15 +174,6 @@ typedef struct sim_message {
 	hf_status status;
 	hf_snapshot answer;
 } sim_message;
-
-/* One key of the store. */
-typedef struct sim_cell {
-	char *data; /* NULL: absent */
-	size_t len;
-	uint64_t version; /* what the etag is made of */
-	char **history;
-	size_t history_count;
-} sim_cell;
 
 typedef struct sim_store {
 	sim_cell cells[SIM_KEYS];
@@ -214,6 +226,7 @@ typedef enum sim_event_kind {
 	SIM_EV_REPLY,
 	SIM_EV_TIMEOUT,
 	SIM_EV_WAKE,
+	SIM_EV_LOOKED,
 	SIM_EV_ACT,
 	SIM_EV_RENEW,
 	SIM_EV_LEAVE,
@@ -260,6 +273,8 @@ typedef struct sim {
 	size_t forgotten;
 	size_t restarts;
 	size_t regressions;
+	size_t circles;
+	int looker; /* op whose circle is being judged */
 	bool restored;
 	char failure[512]; /* "": none */
 	jmp_buf stop;
@@ -302,6 +317,7 @@ sim_op *sim_op_new(sim *s, int client, int key);
 void sim_op_begin(sim *s, sim_op *op);
 void sim_op_reply(sim *s, uint32_t message);
 void sim_op_timeout(sim *s, uint32_t message);
+void sim_op_looked(sim *s, sim_op *op, unsigned serial);
 void sim_op_wake(sim *s, sim_op *op, uint32_t serial);
 void sim_op_cancel(sim *s, sim_op *op);
 void sim_op_drop(sim *s, sim_op *op);
@@ -319,6 +335,18 @@ void sim_client_answered(sim *s, sim_op *op);
 void sim_client_die(sim *s, int client);
 void sim_client_quiet(sim *s, int client);
 bool sim_client_idle(const sim *s, int client);
+
+/* ---- circle.c ---- */
+
+/* It may be asked for while all that its client holds is kept. */
+void sim_circle_draw_under(sim *s, int client, sim_op *op);
+/* Is this lease kept for what its client waits for? */
+bool sim_circle_binds(const sim *s, int client, const sim_lease *lease);
+void sim_circle_look(sim *s, sim_op *op);
+/* False: nobody waits for this look any more. */
+bool sim_circle_looked(sim *s, sim_op *op, unsigned serial, hf_now now);
+bool sim_circle_is_true(sim *s, const sim_op *op);
+void sim_circle_forget(sim_op *op);
 
 /* ---- replay.c ---- */
 
@@ -366,7 +394,10 @@ enum {
 	SIM_PAUSED_IS_DEAD = 1 << 8,
 	SIM_NO_BARRIER = 1 << 9,
 	SIM_SILENT_REGRESS = 1 << 10,
-	SIM_ETAG_WITHOUT_STATE = 1 << 11
+	SIM_ETAG_WITHOUT_STATE = 1 << 11,
+	SIM_CIRCLE_ONCE = 1 << 12,
+	SIM_CIRCLE_UNSEEN = 1 << 13,
+	SIM_ALL_ARE_VICTIMS = 1 << 14
 };
 
 typedef struct sim_mutant {

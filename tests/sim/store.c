@@ -220,6 +220,15 @@ static void put(sim *s, uint32_t id)
 	sim_op_ring(s, key);
 }
 
+/* What is true of circles at the moment that the op gets to know its lock. */
+static void note_circle(sim *s, uint32_t id)
+{
+	sim_op *op = s->ops[s->messages[id].op];
+
+	if (op->under_count && op->attempt)
+		op->circle_true = sim_circle_is_true(s, op);
+}
+
 void sim_land(sim *s, uint32_t id)
 {
 	sim_message *m = &s->messages[id];
@@ -258,6 +267,7 @@ void sim_land(sim *s, uint32_t id)
 	}
 	if (!again)
 		reply(s, id);
+	note_circle(s, id);
 }
 
 void sim_write(sim *s, uint32_t id)

@@ -8,7 +8,7 @@
 
 sim *sim_current;
 
-const char *const sim_key_names[SIM_KEYS] = {"deploy", "pfad/zum Schlo\xc3\x9f 100%"};
+const char *const sim_key_names[SIM_KEYS] = {"deploy", "pfad/zum Schlo\xc3\x9f 100%", "c"};
 
 /* ---- chance and failure ---- */
 
@@ -147,7 +147,8 @@ static void draw_plan(sim *s)
 	memset(p, 0, sizeof(*p));
 	p->medium = (sim_medium)hf_rng_below(&s->rng, 3);
 	p->clients = (int)sim_between(s, 2, SIM_CLIENTS);
-	p->keys = sim_chance(s, 250) ? 2 : 1;
+	p->nest = sim_chance(s, 300) ? (unsigned)sim_between(s, 200, 1000) : 0;
+	p->keys = sim_chance(s, p->nest ? 900 : 250) ? 2 + (p->nest && sim_chance(s, 400)) : 1;
 	p->run_ms = sim_between(s, 600, 2500);
 	p->act_ms = sim_between(s, 60, 300);
 	p->delay_ms = sim_between(s, 1, 25);
@@ -254,6 +255,7 @@ static int client_of(const sim *s, const sim_event *e)
 	case SIM_EV_TIMEOUT:
 		return s->ops[s->messages[e->a].op]->client;
 	case SIM_EV_WAKE:
+	case SIM_EV_LOOKED:
 		return s->ops[e->a]->client;
 	case SIM_EV_ACT:
 	case SIM_EV_RENEW:
@@ -281,6 +283,9 @@ static void dispatch(sim *s, const sim_event *e)
 		break;
 	case SIM_EV_WAKE:
 		sim_op_wake(s, s->ops[e->a], e->b);
+		break;
+	case SIM_EV_LOOKED:
+		sim_op_looked(s, s->ops[e->a], e->b);
 		break;
 	case SIM_EV_ACT:
 		sim_client_act(s, e->a);
@@ -359,6 +364,7 @@ static void end_history(sim *s)
 			hf_attempt_free(s->ops[i]->attempt);
 			free(s->ops[i]->attempt);
 		}
+		sim_circle_forget(s->ops[i]);
 		free(s->ops[i]);
 	}
 	for (i = 1; i <= s->message_count; i++) {

@@ -101,6 +101,28 @@ static void open__what_cannot_be_read_is_refused_with_what_to_do(void **state)
 	assert_int_equal(store_refused("repo", "?patience=soon", &error), HF_INVALID);
 }
 
+static void open__a_prefix_that_git_or_another_layout_uses_is_refused(void **state)
+{
+	static const char *const used[] = {"bisect", "bundles", "heads", "holdfast",
+		"holdfast/locks", "notes", "notes/x", "original", "prefetch", "remotes",
+		"remotes/origin", "replace", "rewritten", "stash", "tags", "worktree",
+		"%68eads"};
+	char query[80];
+	hf_error error;
+	hf_store *t;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < HF_ARRAY_LEN(used); i++) {
+		snprintf(query, sizeof(query), "?layout=blob&prefix=refs/%s", used[i]);
+		assert_int_equal(store_refused("repo", query, &error), HF_INVALID);
+		if (!strstr(error.text, "such as refs/gitvan/locks"))
+			fail_msg("%s", error.text);
+	}
+	t = store_open("repo", "?layout=blob&prefix=refs/headsman");
+	ops->close(t);
+}
+
 static void open__extensions_of_no_concern_are_accepted(void **state)
 {
 	hf_store *t;
@@ -673,6 +695,7 @@ int main(void)
 		T(open__every_path_into_a_repository_is_the_same_store),
 		T(open__a_worktree_shares_its_locks),
 		T(open__what_cannot_be_read_is_refused_with_what_to_do),
+		T(open__a_prefix_that_git_or_another_layout_uses_is_refused),
 		T(open__extensions_of_no_concern_are_accepted),
 		T(open__looking_changes_nothing),
 		T(branch__git_log_tells_who_held_it),

@@ -110,11 +110,11 @@ hf_status gs_branch_repair(
 
 	if (st)
 		return st;
-	for (i = walk->count; i-- > 0 && !st;) {
+	/* The tip comes last: where it is, all before it is meant to be. */
+	for (i = count && walk->count > count ? walk->count - count : 0; i < walk->count && !st;
+		i++) {
 		const gs_entry *e = &walk->entries[i];
 
-		if (count && walk->count - i > count)
-			break;
 		if (gs_object_is_loose(store, &e->oid) ||
 			gs_objects_has(walk->objects, &e->oid) || !is_whole(e))
 			continue;

@@ -147,16 +147,25 @@ static hf_status heal(hf_store *store, gs_lock *lock, const gs_state *state, hf_
 	return st;
 }
 
-/* See that the tip is there to build on; else the branch begins anew. */
-static void need_tip(hf_store *store, gs_lock *lock, gs_state *state)
+/*
+ * See that the tip is there to build on; if it is lost the branch begins anew.
+ * HF_SYSTEM, ...: it is not, but it cannot be written now.
+ */
+static hf_status need_tip(hf_store *store, gs_lock *lock, gs_state *state, hf_error *error)
 {
+	hf_status st;
+
 	if (gs_oid_is_zero(&state->tip) || gs_object_is_loose(store, &state->tip) ||
-		gs_object_exists(store, &state->tip) || !heal(store, lock, state, NULL))
-		return;
+		gs_object_exists(store, &state->tip))
+		return HF_OK;
+	st = heal(store, lock, state, error);
+	if (st != HF_CORRUPT)
+		return st;
 	gs_warn(store, "the events of lock '%s' so far are lost: its history begins anew",
 		lock->name);
 	memset(&state->tip, 0, sizeof(state->tip));
 	state->events = 0;
+	return HF_OK;
 }
 
 /* The log is a second copy, of the newest only. */
@@ -185,25 +194,36 @@ static hf_status keep_short(hf_store *store, gs_lock *lock, const hf_change *cha
 	return state->log_len > LOG_MAX ? trim_log(store, lock, state, error) : HF_OK;
 }
 
+/*
+ * No room for objects. What gives back is written to the log alone, where its
+ * room was reserved, and the ref is left behind: the next change puts it right.
+ */
+static hf_status without_room(gs_made *made, hf_status st, const hf_error *why, bool gives_back)
+{
+	if (!st || !gives_back || !hf_is_no_room(why->native))
+		return st;
+	made->leave_ref = true;
+	return HF_OK;
+}
+
 static hf_status make(hf_store *store, gs_lock *lock, const gs_present *p,
 	const hf_change *change, gs_side *side, gs_made *made, hf_error *error)
 {
+	bool gives_back = gs_gives_back(p, change);
 	gs_state *now = &side->now;
 	gs_oid parent;
 	gs_entry entry;
-	hf_status st;
+	hf_status st = HF_OK;
 
 	if (!gs_oid_equal(&p->value.oid, &p->state.tip) && p->state.present)
 		gs_warn(store, "%s is not where this store left it: it is put right",
 			lock->ref);
 	gs_branch_tend(store, lock, p, side);
-	if (!change->event) {
-		if (!gs_oid_equal(&p->value.oid, &now->tip))
-			need_tip(store, lock, now);
-		return HF_OK;
-	}
-	need_tip(store, lock, now);
-	st = keep_short(store, lock, change, now, error);
+	if (change->event || !gs_oid_equal(&p->value.oid, &now->tip))
+		st = without_room(made, need_tip(store, lock, now, error), error, gives_back);
+	if (st || !change->event)
+		return st;
+	st = without_room(made, keep_short(store, lock, change, now, error), error, gives_back);
 	if (!st && gs_oid_is_zero(&now->tip))
 		st = gs_object_write_empty_tree(store, error);
 	if (st)
@@ -216,7 +236,7 @@ static hf_status make(hf_store *store, gs_lock *lock, const gs_present *p,
 		return hf_fail_memory(error, "swap");
 	gs_object_hash(GS_COMMIT, made->object.data, made->object.len, &now->tip);
 	entry = (gs_entry){now->tip, made->object.data, made->object.len};
-	return gs_journal_append(store, lock, now, &entry, error);
+	return gs_journal_append(store, lock, now, &entry, gives_back, error);
 }
 
 static hf_status prune(

@@ -11,6 +11,9 @@
 #define TAG "hfe1"
 #define HEADER 28
 
+#define BLOCK 4096
+#define RESERVE 4096 /* of a log, for giving back what was taken */
+
 static void log_path(const gs_lock *lock, uint32_t log, char out[GS_PATH_MAX])
 {
 	snprintf(out, GS_PATH_MAX, "%.400s.%u.log", lock->stem, log);
@@ -64,12 +67,24 @@ static hf_status write_at(const hf_store *store, int fd, const hf_buf *bytes, ui
 	return HF_OK;
 }
 
+/* Blocks for what comes next; 0 or an errno. Where none can be reserved, 0. */
+static int reserve(int fd, const struct stat *st, uint64_t end)
+{
+	uint64_t want = (end + RESERVE + BLOCK - 1) / BLOCK * BLOCK;
+
+	if ((uint64_t)st->st_blocks * 512 >= want ||
+		!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)want))
+		return 0;
+	return hf_is_no_room(errno) ? errno : 0;
+}
+
 hf_status gs_journal_append(const hf_store *store, gs_lock *lock, gs_state *state,
-	const gs_entry *entry, hf_error *error)
+	const gs_entry *entry, bool last, hf_error *error)
 {
 	hf_buf bytes = HF_BUF_INIT;
 	struct stat st;
 	hf_status status;
+	int native;
 
 	/* A log that was removed behind our back is begun again. */
 	if (lock->log_fd >= 0 && (lock->log_fd_of != state->log || fstat(lock->log_fd, &st) ||
@@ -90,6 +105,13 @@ hf_status gs_journal_append(const hf_store *store, gs_lock *lock, gs_state *stat
 	put_entry(&bytes, entry);
 	if (bytes.failed)
 		return hf_fail_memory(error, "write");
+	native = last ? 0 : reserve(lock->log_fd, &st, state->log_len + bytes.len);
+	if (native) {
+		hf_buf_free(&bytes);
+		return hf_fail_errno(error, HF_SYSTEM, "write", native,
+			"cannot make the log of lock '%s' longer in '%s'", lock->name,
+			store->common);
+	}
 	status = write_at(store, lock->log_fd, &bytes, state->log_len, lock, error);
 	if (!status)
 		state->log_len += bytes.len;
@@ -189,6 +211,8 @@ hf_status gs_journal_replace(const hf_store *store, gs_lock *lock, gs_state *sta
 		st = write_at(store, fd, &bytes, 0, lock, error);
 	if (fd >= 0)
 		close(fd);
+	if (fd >= 0 && st)
+		gs_journal_drop(store, lock, log);
 	if (!st) {
 		state->log = log;
 		state->log_len = bytes.len;

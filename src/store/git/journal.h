@@ -24,9 +24,13 @@ typedef struct gs_entry {
 	size_t len;
 } gs_entry;
 
-/* Append; state->log_len grows. HF_SYSTEM: disk full, ... */
+/*
+ * Append; state->log_len grows. HF_SYSTEM: disk full, ... An entry that is not
+ * `last` is refused unless there is room for another one behind it, so that
+ * what was taken can be given back when the disk has become full.
+ */
 hf_status gs_journal_append(const hf_store *store, gs_lock *lock, gs_state *state,
-	const gs_entry *entry, hf_error *error);
+	const gs_entry *entry, bool last, hf_error *error);
 
 /*
  * All entries that count. `memory` holds what they point to, `entries` is an

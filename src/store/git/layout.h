@@ -11,7 +11,7 @@
 typedef struct gs_made {
 	gs_type type;
 	hf_buf object; /* empty: none is made */
-	bool leave_ref; /* the ref is not ours to move */
+	bool leave_ref; /* the ref is not ours to move, or cannot be moved now */
 } gs_made;
 
 struct gs_layout {
@@ -47,6 +47,15 @@ struct gs_layout {
 	/* The name of a lock that has a ref `relative` but no side file. */
 	bool (*name_of)(hf_store *store, const char *relative, char out[HF_NAME_MAX + 1]);
 };
+
+/*
+ * Does it take nothing more? Then a full disk is not to refuse it. What takes
+ * something makes a record longer.
+ */
+static inline bool gs_gives_back(const gs_present *p, const hf_change *change)
+{
+	return p->state.present && change->len <= p->state.len;
+}
 
 extern const gs_layout gs_branch_layout;
 extern const gs_layout gs_neighbour_layout;

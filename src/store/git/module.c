@@ -21,6 +21,22 @@ static hf_status bad_option(
 		key, value, want);
 }
 
+/* A lock there would be a branch, a tag, ... to git, or a lock of another layout. */
+static bool is_taken(const char *prefix)
+{
+	static const char *const folders[] = {"bisect", "bundles", "heads", "holdfast", "notes",
+		"original", "prefetch", "remotes", "replace", "rewritten", "stash", "tags",
+		"worktree"};
+	const char *folder = prefix + strlen("refs/");
+	size_t n = strcspn(folder, "/");
+	size_t i;
+
+	for (i = 0; i < HF_ARRAY_LEN(folders); i++)
+		if (strlen(folders[i]) == n && !strncmp(folder, folders[i], n))
+			return true;
+	return false;
+}
+
 static hf_status set_prefix(hf_store *store, const char *prefix, hf_error *error)
 {
 	char probe[256];
@@ -32,6 +48,11 @@ static hf_status set_prefix(hf_store *store, const char *prefix, hf_error *error
 		!gs_ref_name_valid(probe))
 		return bad_option("prefix", prefix,
 			"give the full name of a folder of refs, such as refs/gitvan/locks",
+			error);
+	if (is_taken(prefix))
+		return bad_option("prefix", prefix,
+			"git or another layout keeps its own refs there; give a folder that "
+			"is for locks alone, such as refs/gitvan/locks",
 			error);
 	gs_escape(prefix, escaped);
 	snprintf(store->prefix, sizeof(store->prefix), "%s/", prefix);

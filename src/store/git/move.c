@@ -62,8 +62,17 @@ static bool folder_is_there(const work *w)
 /* Write the new value into a file of which nobody else knows. */
 static int write_value(int fd, const char *line, size_t len, const struct stat *st, bool sync)
 {
-	if (pwrite(fd, line, len, 0) != (ssize_t)len)
-		return errno ? errno : EIO;
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pwrite(fd, line + done, len - done, (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? errno : EIO;
+		done += (size_t)n;
+	}
 	if (st->st_size > (off_t)len && ftruncate(fd, (off_t)len))
 		return errno;
 	return sync && fdatasync(fd) ? errno : 0;
@@ -93,7 +102,6 @@ static int prepare_value(work *w, const char *path)
 			gs_share(w->store, fd);
 		st.st_size = 0;
 	}
-	errno = 0;
 	native = write_value(fd, line, GS_HEX + 1, &st, w->store->sync);
 	close(fd);
 	return native;

@@ -152,8 +152,8 @@ static hf_status keep_newest(
 	return st;
 }
 
-static hf_status log_event(
-	hf_store *store, gs_lock *lock, const hf_change *change, gs_state *now, hf_error *error)
+static hf_status log_event(hf_store *store, gs_lock *lock, const hf_change *change,
+	bool gives_back, gs_state *now, hf_error *error)
 {
 	size_t limit = store->history_given ? store->history : change->history_limit;
 	hf_buf text = HF_BUF_INIT;
@@ -162,6 +162,8 @@ static hf_status log_event(
 
 	if (limit && now->events / 2 >= limit)
 		st = keep_newest(store, lock, now, limit, error);
+	if (st && gives_back && hf_is_no_room(error->native))
+		st = HF_OK; /* it stays long until there is room */
 	hf_buf_adds(&text, change->view && change->view->held ? change->view->id : "");
 	hf_buf_addc(&text, '\n');
 	hf_buf_adds(&text, change->event->line);
@@ -169,7 +171,7 @@ static hf_status log_event(
 		st = hf_fail_memory(error, "swap");
 	if (!st) {
 		entry = (gs_entry){now->tip, text.data, text.len};
-		st = gs_journal_append(store, lock, now, &entry, error);
+		st = gs_journal_append(store, lock, now, &entry, gives_back, error);
 		now->events++;
 	}
 	hf_buf_free(&text);
@@ -203,7 +205,7 @@ static hf_status make(hf_store *store, gs_lock *lock, const gs_present *p,
 		now->json = made->object.data;
 	}
 	if (!st && change->event)
-		st = log_event(store, lock, change, now, error);
+		st = log_event(store, lock, change, gs_gives_back(p, change), now, error);
 	return st;
 }
 

@@ -171,7 +171,7 @@ static int write_file(
 	native = publish(store, fd, NULL, path, file);
 	close(fd);
 	/* No /proc, a file system without such links, an empty object there. */
-	if (native && native != ENOSPC && native != EDQUOT && native != EIO)
+	if (native && native != EIO && !hf_is_no_room(native))
 		return write_named(store, folder, path, file);
 	return native;
 }

@@ -356,6 +356,8 @@ static int replace(hf_store *store, const hf_buf *text, const char *scratch, mod
 	close(fd);
 	if (!native && renameat(store->common_fd, scratch, AT_FDCWD, target))
 		native = errno;
+	if (native)
+		unlinkat(store->common_fd, scratch, 0);
 	return native;
 }
 

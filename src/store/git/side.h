@@ -10,7 +10,8 @@
  *	else, the ref is `old`		it has not taken place (yet): `before`
  *	else				it took place: `now`
  *
- * A swap that moves no ref (an amendment) has taken place once it is written.
+ * A swap that moves no ref (an amendment; a release on a full disk) has taken
+ * place once it is written.
  *
  * A state's identity (its etag) are three numbers. `origin` is drawn when the
  * lock comes into being, `gen` grows with every swap, `stamp` is drawn for

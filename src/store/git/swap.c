@@ -27,6 +27,7 @@ typedef struct swap_work {
 	gs_side side; /* what is written */
 	gs_made made;
 	bool intent; /* the intent may be written: somebody may make it land */
+	bool no_room; /* for the object */
 	bool fresh; /* fresh_log was made, because the writer before was stopped */
 	uint32_t fresh_log;
 	hf_error *error;
@@ -46,6 +47,7 @@ static void work_clear(swap_work *w)
 	hf_buf_free(&w->made.object);
 	memset(&w->made, 0, sizeof(w->made));
 	w->intent = false;
+	w->no_room = false;
 	w->fresh = false;
 }
 
@@ -86,6 +88,7 @@ static hf_status move_ref(swap_work *w)
 	if (object->len)
 		st = gs_object_write(w->store, w->made.type, &w->side.now.tip, object->data,
 			object->len, w->error);
+	w->no_room = st && hf_is_no_room(w->error->native);
 	if (!st)
 		st = gs_move_ref(w->store, w->lock, &move, w->error);
 	if (!st && object->len && !gs_object_exists(w->store, &w->side.now.tip))
@@ -119,6 +122,35 @@ static void tidy_up(swap_work *w, const hf_change *change)
 }
 
 /*
+ * There was no room for the event's object, and it gives back what was taken:
+ * the event is in the log, so the side file is enough. The ref stays where it
+ * is, and is put right by the next change.
+ */
+static hf_status land_without_ref(swap_work *w, const hf_change *change)
+{
+	hf_status st;
+
+	gs_warn(w->store,
+		"no room for the event of lock '%s' in '%s': %s is behind until the next "
+		"change",
+		w->lock->name, w->store->common, w->lock->ref);
+	w->side.moving = false;
+	w->made.leave_ref = true;
+	st = write_side(w);
+	w->intent = st == HF_OK || st == HF_CHANGED;
+	if (!st)
+		tidy_up(w, change);
+	return st;
+}
+
+static bool can_do_without_ref(const swap_work *w, const hf_change *change)
+{
+	/* Neighbours go by the ref alone. */
+	return w->no_room && change && gs_gives_back(&w->present, change) &&
+	       w->store->layout == &gs_branch_layout;
+}
+
+/*
  * Steps 2 to 5 for w->side. HF_CHANGED: not done; look again. HF_UNKNOWN: look
  * what became of it.
  */
@@ -142,8 +174,12 @@ static hf_status carry_out(swap_work *w, const hf_change *change)
 		return HF_OK;
 	}
 	st = move_ref(w);
-	if (st && st != HF_UNKNOWN)
-		return give_up(w, st);
+	if (st && st != HF_UNKNOWN) {
+		st = give_up(w, st);
+		return st != HF_UNKNOWN && can_do_without_ref(w, change)
+			       ? land_without_ref(w, change)
+			       : st;
+	}
 	if (!st)
 		st = hf_slotfile_mark(w->lock->slot, GS_LANDED, NULL) ? HF_UNKNOWN : HF_OK;
 	if (!st)
@@ -269,9 +305,10 @@ hf_status gs_swap(hf_store *store, const char *name, const hf_etag *expected,
 	const hf_change *change, hf_snapshot *snapshot_out, hf_error *error)
 {
 	int64_t until_ms = hf_boot_ms() + store->patience_ms;
-	swap_work w = {.store = store, .error = error};
+	hf_error why = {.kind = HF_OK};
+	swap_work w = {.store = store, .error = error ? error : &why};
 	unsigned tries;
-	hf_status st = gs_lock_get(store, name, &w.lock, error);
+	hf_status st = gs_lock_get(store, name, &w.lock, w.error);
 
 	if (st)
 		return st;
@@ -288,7 +325,7 @@ hf_status gs_swap(hf_store *store, const char *name, const hf_etag *expected,
 		if (st != HF_CHANGED)
 			break;
 		if (tries >= GS_TRIES_MIN && hf_boot_ms() >= until_ms) {
-			st = hf_fail(error, HF_UNAVAILABLE, "swap", 0,
+			st = hf_fail(w.error, HF_UNAVAILABLE, "swap", 0,
 				"another program changes %s all the time", w.lock->ref);
 			break;
 		}
@@ -309,7 +346,8 @@ hf_status gs_swap(hf_store *store, const char *name, const hf_etag *expected,
 
 hf_status gs_prune(hf_store *store, const char *name, size_t keep, hf_error *error)
 {
-	swap_work w = {.store = store, .error = error};
+	hf_error why = {.kind = HF_OK};
+	swap_work w = {.store = store, .error = error ? error : &why};
 	hf_status st = gs_lock_get(store, name, &w.lock, error);
 
 	if (st)
