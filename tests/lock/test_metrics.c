@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "base/base.h"
@@ -148,6 +149,48 @@ static void counts__of_a_first_try_are_those_of_the_second(void **state)
 	options.flags = HF_FIRST_TRY;
 	hf_release(acquire(m, "a", &options), NULL);
 	assert_int_equal(of(m, "a").acquisitions, 2); /* had, it counts */
+	hf_close(m);
+}
+
+/* The next one that is told of, and what it got. */
+static hf_status next_answer(hf_manager *m, hf_lease **lease_out)
+{
+	struct pollfd fd = {.fd = hf_acquire_fd(m), .events = POLLIN};
+	hf_pending *pending = NULL;
+
+	while (!(pending = hf_acquire_next(m)))
+		assert_int_equal(poll(&fd, 1, 10000), 1);
+	return hf_acquire_finish(pending, lease_out, NULL);
+}
+
+static void counts__tell_what_was_started(void **state)
+{
+	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
+	hf_manager *m = open_store("memory:");
+	hf_lease *lease = NULL;
+	hf_lease *other = NULL;
+	hf_pending *pending;
+	hf_metrics got;
+
+	(void)state;
+	assert_int_equal(hf_acquire_start(m, "a", NULL, NULL, &pending, NULL), HF_OK);
+	assert_int_equal(next_answer(m, &lease), HF_OK);
+	options.wait_ms = 30;
+	assert_int_equal(hf_acquire_start(m, "a", &options, NULL, &pending, NULL), HF_OK);
+	assert_int_equal(next_answer(m, &other), HF_TIMED_OUT);
+	options.wait_ms = -1;
+	assert_int_equal(hf_acquire_start(m, "a", &options, NULL, &pending, NULL), HF_OK);
+	usleep(50000); /* it waits */
+	assert_int_equal(hf_release(lease, NULL), HF_OK);
+	assert_int_equal(next_answer(m, &other), HF_OK);
+	assert_int_equal(hf_release(other, NULL), HF_OK);
+	got = of(m, "a");
+	assert_int_equal(got.acquisitions, 2);
+	assert_int_equal(got.releases, 2);
+	assert_int_equal(got.conflicts, 2);
+	assert_int_equal(got.failed_timed_out, 1);
+	assert_int_equal(got.failed_held + got.failed_other + got.losses, 0);
+	assert_true(got.wait.total_us >= 40000);
 	hf_close(m);
 }
 
@@ -614,6 +657,7 @@ int main(void)
 		cmocka_unit_test(counts__tell_grants_and_releases),
 		cmocka_unit_test(counts__tell_what_became_of_those_that_were_refused),
 		cmocka_unit_test(counts__of_a_first_try_are_those_of_the_second),
+		cmocka_unit_test(counts__tell_what_was_started),
 		cmocka_unit_test(counts__tell_each_retry),
 		cmocka_unit_test(counts__tell_other_failures),
 		cmocka_unit_test(times__go_into_the_bucket_of_their_length),
