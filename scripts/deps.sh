@@ -48,6 +48,8 @@ need_test() {
 	need binutils has nm
 	need groff-base has groff
 	need util-linux has flock
+	need tmux has tmux
+	need procps has pgrep
 }
 
 need_lint() {

@@ -262,7 +262,12 @@ enum {
 	 * What this thread holds may be released while it waits, by another one: it does
 	 * not stand under it (see hf_acquire_options.under).
 	 */
-	HF_NOT_UNDER_OWN = 1 << 3
+	HF_NOT_UNDER_OWN = 1 << 3,
+	/*
+	 * If it is not to be had (HF_HELD, HF_UNAVAILABLE) the caller asks once more, as
+	 * one who looks first whether to wait: the metrics count that alone.
+	 */
+	HF_FIRST_TRY = 1 << 4
 };
 
 /* Somebody's hold of a lock: what to look for in its record. */
@@ -535,5 +540,6 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 #include <holdfast/fence.h>
 #include <holdfast/look.h>
 #include <holdfast/many.h>
+#include <holdfast/metrics.h>
 
 #endif

@@ -6,8 +6,8 @@
  */
 #include "gitconfig.h"
 #include "settings.h"
+#include "state_dir.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -112,20 +112,9 @@ static void add_path(hf_buf *url, const char *path)
  */
 static bool add_state_store(hf_buf *url)
 {
-	const char *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
 	hf_buf path = HF_BUF_INIT;
 
-	if (!home || home[0] != '/') {
-		const struct passwd *user = getpwuid(geteuid());
-
-		home = user ? user->pw_dir : NULL;
-	}
-	if (state && state[0] == '/')
-		hf_buf_addf(&path, "%s/holdfast/locks", state);
-	else if (home && home[0] == '/')
-		hf_buf_addf(&path, "%s/.local/state/holdfast/locks", home);
-	if (!path.failed && path.len) {
+	if (cli_state_path(&path, "locks")) {
 		hf_buf_adds(url, "file:");
 		add_path(url, path.data);
 		/* Private, as the XDG specification asks; at the first change. */

@@ -250,6 +250,8 @@ static void set_defaults(const struct scan *scan, cli_options *out)
 	out->conflict_exit_code = hf_status_exit_code(HF_HELD);
 	out->forget_after_ms = 86400000;
 	out->history_limit = 1000;
+	out->metrics = true;
+	out->interval_ms = 2000;
 	out->keep = -1;
 	out->orphans_keep_lock = true;
 	out->kill_after_ms = 5000;

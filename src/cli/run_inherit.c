@@ -104,6 +104,8 @@ hf_status run_inherit_check_wait(run_locks *l, hf_error *error)
 		if (!lock->join[0])
 			st = cli_check_wait(lock->manager, lock->name, &l->options->acquire,
 				session ? flock : join, error);
+		if (st)
+			cli_metrics_deadlock(l->options, lock->manager, lock->name);
 	}
 	return st;
 }

@@ -160,11 +160,13 @@ static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
 hf_status hf_acquisition_begin(hf_acquisition *acq, hf_manager *manager, const char *name,
 	const hf_acquire_options *options, hf_error *error)
 {
-	int64_t now_ms = hf_boot_ms();
+	int64_t now_ns = hf_boot_ns();
+	int64_t now_ms = now_ns / 1000000;
 	hf_status st;
 
 	memset(acq, 0, sizeof(*acq));
 	acq->options = options;
+	acq->tally.asked_ns = now_ns;
 	acq->bind_pause_ms = 1;
 	acq->bind_pause_max_ms = BIND_PAUSE_MAX_MS;
 	st = hf_manager_check(manager, name, error);
@@ -192,6 +194,8 @@ hf_status hf_acquisition_bind(hf_acquisition *acq, int64_t *wake_ms_out, hf_erro
 		return HF_OK;
 	*wake_ms_out = 0;
 	st = m->ops->bind(m->store, lease->name, o->mode, &lease->session_fd, error);
+	acq->tally.retries += acq->tally.conflict;
+	acq->tally.conflict = acq->tally.conflict || st == HF_HELD;
 	if (st != HF_HELD || o->wait_ms == 0 || o->strategy == HF_FAIL_FAST)
 		return st;
 	now_ms = hf_boot_ms();
@@ -235,6 +239,13 @@ void hf_acquisition_setup(hf_acquisition *acq, hf_attempt_setup *setup, hf_drive
 	}
 }
 
+void hf_acquisition_tell(hf_acquisition *acq, const hf_attempt *attempt)
+{
+	acq->tally.conflict = acq->tally.conflict || attempt->met_holder;
+	acq->tally.retries += attempt->looked_again;
+	acq->tally.ended += attempt->ended;
+}
+
 /*
  * A store may answer so late that the ttl, which began before it was asked, is
  * over.
@@ -265,15 +276,20 @@ hf_status hf_acquisition_granted(
 hf_status hf_acquisition_end(
 	hf_acquisition *acq, hf_status st, hf_lease **lease_out, hf_error *error)
 {
+	bool again = acq->options->flags & HF_FIRST_TRY;
 	hf_lease *lease = acq->lease;
 
 	*lease_out = NULL;
 	acq->lease = NULL;
 	hf_buf_free(&acq->under);
 	if (st) {
+		if (!again || (st != HF_HELD && st != HF_UNAVAILABLE))
+			hf_count_refused(lease->manager, lease->name, st, &acq->tally);
 		hf_lease_destroy(lease);
 		return st;
 	}
+	/* Before it can be lost. */
+	hf_count_granted(lease, acq->options->strategy, &acq->tally);
 	st = hf_keeper_add(lease, error);
 	if (st)
 		hf_release(lease, NULL);
@@ -315,6 +331,7 @@ static hf_status acquire_in_store(hf_acquisition *acq, hf_error *error)
 		drive.cancel_fd = acq->options->cancel_fd;
 		again = false;
 		st = hf_drive_attempt(acq->lease->manager, &setup, &attempt, &drive, error);
+		hf_acquisition_tell(acq, &attempt);
 		if (!st)
 			st = hf_acquisition_granted(acq, &attempt, &again, error);
 		hf_attempt_free(&attempt);

@@ -49,6 +49,11 @@ hf_status hf_release_by(
 	setup.request.who = named.who;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
+	/* One whose answer was lost may have landed without a count of its grants. */
+	if (!st)
+		hf_count(manager, name, HF_COUNT_RELEASES, attempt.ended ? attempt.ended : 1);
+	else if (st != HF_NOT_OWNER && st != HF_LOST)
+		hf_count(manager, name, HF_COUNT_FAILED_RELEASES, 1);
 	hf_attempt_free(&attempt);
 	return st;
 }
@@ -206,6 +211,8 @@ static hf_status force(
 	st = hf_drive_attempt(m, &setup, &attempt, NULL, error);
 	if (ended_out)
 		*ended_out = attempt.ended;
+	if (!st)
+		hf_count(m, name, HF_COUNT_FORCED, attempt.ended > 0);
 	hf_attempt_free(&attempt);
 	return st;
 }

@@ -55,6 +55,7 @@ static async_outcome conclude(hf_pending *p)
 	hf_status st = hf_drive_end(m, p->attempt, &p->error);
 	bool again = false;
 
+	hf_acquisition_tell(&p->acq, p->attempt);
 	if (!st)
 		st = hf_acquisition_granted(&p->acq, p->attempt, &again, &p->error);
 	hf_attempt_free(p->attempt);

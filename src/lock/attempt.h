@@ -117,6 +117,8 @@ typedef struct hf_attempt {
 	 */
 	int64_t base_ms;
 	size_t ended; /* grants that this ended, of others */
+	bool met_holder; /* it was held when we looked */
+	uint32_t looked_again; /* after a wait */
 	bool regressed; /* the store went back behind what we knew */
 	hf_error error;
 

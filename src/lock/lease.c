@@ -58,6 +58,7 @@ void hf_lease_tell_lost(hf_lease *lease)
 
 	if (atomic_exchange(&lease->lost, true))
 		return;
+	hf_count_lost(lease);
 	fd = __atomic_load_n(&lease->lost_fd, __ATOMIC_ACQUIRE);
 	if (fd >= 0)
 		(void)!write(fd, &one, sizeof(one));
@@ -220,6 +221,7 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 		if (lease->listed)
 			hf_keeper_remove(lease);
 		st = give_back(lease, error);
+		hf_count_released(lease, st);
 	}
 	hf_lease_destroy(lease);
 	return st;

@@ -116,6 +116,7 @@ void hf_close(hf_manager *manager)
 	if (manager->store)
 		manager->ops->close(manager->store);
 	hf_attempt_free(&manager->spare);
+	hf_counts_free(&manager->counts);
 	for (i = 0; i < HF_KNOWN_NAMES; i++) {
 		free(manager->known[i].name);
 		hf_snapshot_clear(&manager->known[i].snapshot);

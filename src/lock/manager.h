@@ -15,6 +15,7 @@
  *	admin.c     release_by, force_release, cleanup
  *	admit.c     fences
  *	observed.c  observations kept between runs
+ *	metrics.c   what is counted
  *
  * Locks: manager.mutex guards the list of leases, the keeper's state, the
  * known states and the liveness file. It is never held during a store
@@ -27,6 +28,7 @@
 #include "attempt.h"
 #include "base/process.h"
 #include "base/url.h"
+#include "metrics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -64,6 +66,7 @@ struct hf_manager {
 	pthread_cond_t changed; /* of a lease's `busy` */
 	struct hf_known known[HF_KNOWN_NAMES];
 	hf_attempt spare; /* its memory, for the next attempt */
+	hf_counts_table counts;
 	hf_liveness *liveness;
 	atomic_bool liveness_tried; /* then `liveness` stays as it is */
 	hf_lease *leases;
@@ -101,6 +104,8 @@ struct hf_lease {
 	uint64_t renewals; /* (keeper) */
 	int64_t due_ms; /* (keeper) when to renew next */
 	hf_attempt *renewal; /* (keeper) under way; NULL: none */
+	int64_t granted_ns; /* on hf_boot_ns() */
+	hf_counts *counts; /* of its name; NULL: it does not count (yet) */
 	char texts[];
 };
 
@@ -222,6 +227,7 @@ typedef struct hf_acquisition {
 	int too_late; /* grants that came when their ttl was over */
 	char verifier[HF_VERIFIER_MAX];
 	hf_buf under; /* what it stands under, once that is known */
+	hf_tally tally; /* what it has met, for the metrics */
 } hf_acquisition;
 
 /* On any status but HF_OK there is no lease, and nothing to end. */
@@ -231,6 +237,8 @@ hf_status hf_acquisition_begin(hf_acquisition *acq, hf_manager *manager, const c
 hf_status hf_acquisition_bind(hf_acquisition *acq, int64_t *wake_ms_out, hf_error *error);
 /* The setup borrows from the acquisition. */
 void hf_acquisition_setup(hf_acquisition *acq, hf_attempt_setup *setup, hf_drive *drive);
+/* What the attempt met, whatever came of it. Before `granted`. */
+void hf_acquisition_tell(hf_acquisition *acq, const hf_attempt *attempt);
 /* *again_out (then it is HF_LOST): from setup on, under the lease's new id. */
 hf_status hf_acquisition_granted(
 	hf_acquisition *acq, const hf_attempt *attempt, bool *again_out, hf_error *error);
