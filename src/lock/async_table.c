@@ -195,6 +195,9 @@ static bool waits_in_line(const hf_pending *p)
 
 	if (o->wait_ms == 0 || (o->reenter && o->reenter[0]))
 		return false;
+	/* Those who look for circles must see it wait. */
+	if (p->acq.under.len)
+		return false;
 	/* Session-bound stores have no line: there this is the only one. */
 	return session ? o->strategy != HF_FAIL_FAST : o->strategy == HF_QUEUE;
 }
