@@ -363,12 +363,18 @@ typedef struct hf_acquire_options {
 	 */
 	const hf_hold *under;
 	size_t under_count; /* up to 64 */
+	/*
+	 * How often the keeper renews (the heartbeat): at most each third of the ttl. 0:
+	 * at that; else from 10 on.
+	 */
+	int64_t renew_ms;
 } hf_acquire_options;
 
-#define HF_ACQUIRE_OPTIONS_INIT                                                               \
-	{                                                                                     \
-		sizeof(hf_acquire_options), HF_EXCLUSIVE, HF_QUEUE, 0, 0, 30000, -1, 0, 5,    \
-			100, 5000, 300000, 0, NULL, NULL, NULL, NULL, NULL, NULL, -1, NULL, 0 \
+#define HF_ACQUIRE_OPTIONS_INIT                                                                \
+	{                                                                                      \
+		sizeof(hf_acquire_options), HF_EXCLUSIVE, HF_QUEUE, 0, 0, 30000, -1, 0, 5,     \
+			100, 5000, 300000, 0, NULL, NULL, NULL, NULL, NULL, NULL, -1, NULL, 0, \
+			0                                                                      \
 	}
 
 /*

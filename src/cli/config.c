@@ -27,7 +27,7 @@ static bool set_from(cli_reader *reader, const cli_setting *setting, cli_source 
 }
 
 /* One "key\nvalue" (or just "key") of git's answer. */
-static bool apply_git_entry(cli_reader *reader, unsigned takes, const char *entry)
+static bool apply_git_entry(cli_reader *reader, unsigned takes, bool profile, const char *entry)
 {
 	static const char section[] = "holdfast.";
 	const char *newline = strchr(entry, '\n');
@@ -39,7 +39,8 @@ static bool apply_git_entry(cli_reader *reader, unsigned takes, const char *entr
 	entry += sizeof(section) - 1;
 	len -= sizeof(section) - 1;
 	for (s = cli_setting_table(); s->name; s++) {
-		if (!s->git_key || !cli_setting_taken(s, takes) || strlen(s->git_key) != len ||
+		if (!s->git_key || cli_setting_is_profile(s) != profile ||
+			!cli_setting_taken(s, takes) || strlen(s->git_key) != len ||
 			memcmp(s->git_key, entry, len))
 			continue;
 		if (newline)
@@ -68,7 +69,9 @@ static bool apply_git_config(cli_reader *reader, unsigned takes, int *exit_out)
 	}
 	/* A last entry that was cut off would not end with a NUL: hf_buf adds one. */
 	for (p = answer.data; ok && p && p < answer.data + answer.len; p += strlen(p) + 1)
-		ok = apply_git_entry(reader, takes, p);
+		ok = apply_git_entry(reader, takes, true, p);
+	for (p = answer.data; ok && p && p < answer.data + answer.len; p += strlen(p) + 1)
+		ok = apply_git_entry(reader, takes, false, p);
 	hf_buf_free(&answer);
 	*exit_out = hf_status_exit_code(HF_INVALID);
 	return ok;

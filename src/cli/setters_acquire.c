@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define INFO_MAX 4096
+#define HEARTBEAT_MIN_MS 10
 #define TTL_MIN_MS 100
 #define TTL_MAX_MS INT64_C(31536000000)
 
@@ -73,6 +74,61 @@ bool cli_set_ttl(cli_reader *reader, const char *value)
 	reader->out->acquire.ttl_ms = ms;
 	reader->out->ttl_source = reader->source;
 	return true;
+}
+
+bool cli_set_heartbeat(cli_reader *reader, const char *value)
+{
+	int64_t ms;
+
+	if (!cli_duration(reader, value, &ms))
+		return false;
+	if (ms != 0 && ms < HEARTBEAT_MIN_MS)
+		return cli_refuse(reader, value,
+			"a heartbeat is 0 (each third of the ttl) or 10ms and more");
+	reader->out->acquire.renew_ms = ms;
+	return true;
+}
+
+/*
+ * What other settings begin with. "github": what people expect who come from
+ * locks on GitHub issues.
+ */
+static const struct profile {
+	const char *name;
+	hf_strategy strategy;
+	uint32_t max_retries;
+	int64_t backoff_min_ms;
+	int64_t backoff_max_ms;
+	int64_t ttl_ms;
+	int64_t renew_ms;
+	int64_t stale_after_ms;
+} profiles[] = {
+	{"github", HF_RETRY, 5, 1000, 16000, 300000, 30000, 300000},
+	{"fast", HF_QUEUE, 20, 10, 250, 10000, 0, 10000},
+	{"conservative", HF_QUEUE, 10, 5000, 60000, 300000, 0, 900000},
+};
+
+bool cli_set_profile(cli_reader *reader, const char *value)
+{
+	hf_acquire_options *o = &reader->out->acquire;
+	size_t i;
+
+	for (i = 0; i < HF_ARRAY_LEN(profiles); i++) {
+		const struct profile *p = &profiles[i];
+
+		if (strcmp(value, p->name) != 0)
+			continue;
+		o->strategy = p->strategy;
+		o->max_retries = p->max_retries;
+		o->backoff_min_ms = p->backoff_min_ms;
+		o->backoff_max_ms = p->backoff_max_ms;
+		o->ttl_ms = p->ttl_ms;
+		o->renew_ms = p->renew_ms;
+		o->stale_after_ms = p->stale_after_ms;
+		reader->out->ttl_source = reader->source;
+		return true;
+	}
+	return cli_refuse(reader, value, "give one of github, fast, conservative");
 }
 
 bool cli_set_lock_delay(cli_reader *reader, const char *value)

@@ -29,8 +29,12 @@ static const cli_setting table[] = {
 	{0, "timeout", "DUR", WAITS, NULL, NULL, cli_set_wait, NULL},
 	{'E', "conflict-exit-code", "N", WAITS | CLI_TAKES_QUERY, NULL, NULL,
 		cli_set_conflict_code, "the exit code when it is held (0 to 255; default 1)"},
+	{0, "profile", "WORD", ACQUIRE, "profile", "HOLDFAST_PROFILE", cli_set_profile,
+		"github, fast or conservative: what the settings below begin with"},
 	{0, "ttl", "DUR", ACQUIRE, "ttl", "HOLDFAST_TTL", cli_set_ttl,
 		"how long the lease lasts unless it is renewed (0: until released)"},
+	{0, "heartbeat", "DUR", ACQUIRE, "heartbeat", "HOLDFAST_HEARTBEAT", cli_set_heartbeat,
+		"run: how often to renew; default, and at the least: each third of the ttl"},
 	{0, "ttl", "DUR", CLI_TAKES_TTL, NULL, NULL, cli_set_extend_ttl,
 		"how long it lasts from now on; default: its own ttl"},
 	{0, "lock-delay", "DUR", ACQUIRE, "lockdelay", "HOLDFAST_LOCK_DELAY",
@@ -117,6 +121,11 @@ static const cli_setting table[] = {
 const cli_setting *cli_setting_table(void)
 {
 	return table;
+}
+
+bool cli_setting_is_profile(const cli_setting *setting)
+{
+	return setting->set == cli_set_profile;
 }
 
 bool cli_setting_taken(const cli_setting *setting, unsigned takes)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #define TTL_MIN_MS 100
+#define RENEW_MIN_MS 10
 #define TTL_MAX_MS 31536000000
 #define DELAY_MAX_MS 86400000
 #define TEXT_MAX 200
@@ -45,6 +46,9 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 		return bad(error,
 			"on this store nobody can prove that a holder has died: give a "
 			"ttl above 0");
+	if (o->renew_ms < 0 || (o->renew_ms && o->renew_ms < RENEW_MIN_MS))
+		return bad(error, "the heartbeat must be 0 (each third of the ttl) or 10 ms or "
+				  "more");
 	if (o->wait_ms < -1)
 		return bad(error, "the wait must be -1 (for ever), 0 or more");
 	if (o->lock_delay_ms < 0 || o->lock_delay_ms > DELAY_MAX_MS)
@@ -114,6 +118,7 @@ static hf_lease *new_lease(
 	lease->session_fd = -1;
 	lease->on_lost = o->on_lost;
 	lease->on_lost_arg = o->on_lost_arg;
+	lease->renew_ms = o->renew_ms;
 	lease->ttl_ms = m->capabilities & HF_CAP_SESSION_BOUND ? 0 : o->ttl_ms;
 	return lease;
 }

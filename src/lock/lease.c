@@ -20,6 +20,15 @@ static int64_t trusted_until_ms(int64_t base_ms, int64_t ttl_ms)
 	return base_ms + ttl_ms - hf_trust_margin_ms(ttl_ms);
 }
 
+/* The next renewal of what was asked for at base_ms. */
+static int64_t due_after(const hf_lease *lease, int64_t base_ms, int64_t ttl_ms)
+{
+	int64_t third_ms = ttl_ms / 3;
+	bool sooner = lease->renew_ms && lease->renew_ms < third_ms;
+
+	return base_ms + (sooner ? lease->renew_ms : third_ms);
+}
+
 void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 {
 	int64_t ttl_ms = lease->ttl_ms;
@@ -30,7 +39,7 @@ void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 		return;
 	}
 	lease->trust_until_ms = trusted_until_ms(base_ms, ttl_ms);
-	lease->due_ms = lease->renews ? base_ms + ttl_ms / 3 : INT64_MAX;
+	lease->due_ms = lease->renews ? due_after(lease, base_ms, ttl_ms) : INT64_MAX;
 }
 
 uint64_t hf_lease_next_renewal(hf_lease *lease)
@@ -278,7 +287,7 @@ static hf_status shorten(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	if (trusted_until_ms(now_ms, ttl_ms) < before_until_ms)
 		lease->trust_until_ms = trusted_until_ms(now_ms, ttl_ms);
 	if (lease->renews)
-		lease->due_ms = now_ms + ttl_ms / 3;
+		lease->due_ms = due_after(lease, now_ms, ttl_ms);
 	st = renew(lease, ttl_ms, error);
 	/* It never will have it: as before, unless that was over meanwhile. */
 	if (st && st != HF_UNKNOWN && st != HF_LOST && hf_lease_valid(lease)) {

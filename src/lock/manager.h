@@ -95,6 +95,7 @@ struct hf_lease {
 	bool bound;
 	_Atomic uint64_t token;
 	_Atomic int64_t ttl_ms;
+	int64_t renew_ms; /* 0: each third of the ttl */
 	_Atomic int64_t trust_until_ms; /* INT64_MAX: ttl 0 */
 	_Atomic bool lost;
 	int lost_fd; /* eventfd; -1: not asked for */
