@@ -8,7 +8,7 @@
  * locks do not meet. There are 256 such pages and one that all the rest share,
  * so the file has at most 1 052 672 bytes and a monitor at most 257 label sets.
  *
- * A key has one of the 32 pages from where its hash points, so that few are looked
+ * A key has one of the 16 pages from where its hash points, so that few are looked
  * at. When all those have a key, a new one takes that which is unchanged for
  * longest, if that is a day: names that were used once make room, and no name's
  * label comes and goes within a day. The counts of the old key stay in the page,
