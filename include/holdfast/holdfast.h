@@ -259,10 +259,12 @@ enum {
 	 */
 	HF_FOR_TREE = 1 << 2,
 	/*
-	 * What this thread holds may be released while it waits, by another one: it does
-	 * not stand under it (see hf_acquire_options.under).
+	 * What this thread has acquired through this manager and holds, nobody will release
+	 * before this call has returned: as if it were named in hf_acquire_options.under.
+	 * Of these, the leases that are renewed for it, or have no ttl. Not for
+	 * hf_acquire_start().
 	 */
-	HF_NOT_UNDER_OWN = 1 << 3,
+	HF_UNDER_OWN = 1 << 3,
 	/*
 	 * If it is not to be had (HF_HELD, HF_UNAVAILABLE) the caller asks once more, as
 	 * one who looks first whether to wait: the metrics count that alone.
@@ -341,8 +343,8 @@ typedef struct hf_acquire_options {
 	 * the last of them. It has the group's token, and is had at once, whatever limit
 	 * or lock delay there is. HF_LOST: it is not held any more. HF_INVALID: it is
 	 * shared and this would be exclusive, or a session-bound store. NULL or "": none;
-	 * then one who holds the lock already is one more contender: the same thread gets
-	 * HF_DEADLOCK.
+	 * then one who holds the lock already, the same thread too, is one more contender
+	 * and waits for itself (with HF_UNDER_OWN: HF_DEADLOCK).
 	 */
 	const char *reenter;
 	hf_lost_fn on_lost; /* NULL: none */
@@ -357,9 +359,8 @@ typedef struct hf_acquire_options {
 	 * Holds of locks of the same store that nobody will release before this call has
 	 * returned: under_count of them. Who waits in line is seen to wait while they are
 	 * held, so circles of those who wait for each other are found: one gets
-	 * HF_DEADLOCK. Without being named the leases count that this thread has acquired
-	 * through this manager, holds, and has renewed for it (or that have no ttl);
-	 * HF_NOT_UNDER_OWN: they do not.
+	 * HF_DEADLOCK. The library cannot know which these are: another thread may be about
+	 * to release what this one has. See HF_UNDER_OWN.
 	 */
 	const hf_hold *under;
 	size_t under_count; /* up to 64 */

@@ -81,8 +81,10 @@ static hf_status take_one(struct many *w, size_t i)
 	int64_t now_ms;
 	hf_status st;
 
-	if (w->count > 1)
+	if (w->count > 1) {
 		o.on_lost = NULL; /* the caller may never get to know of it */
+		o.flags |= HF_UNDER_OWN; /* those had before are kept meanwhile */
+	}
 	o.wait_ms = w->wait_ms;
 	if (w->until_ms != INT64_MAX && w->wait_ms) {
 		now_ms = hf_boot_ms();

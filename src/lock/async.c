@@ -157,7 +157,7 @@ static hf_pending *new_pending(hf_manager *m, const char *name, const hf_acquire
 	p->options.under = NULL;
 	p->options.under_count = 0;
 	/* This thread goes on, and may release what it has. */
-	p->options.flags |= HF_NOT_UNDER_OWN;
+	p->options.flags &= ~(uint32_t)HF_UNDER_OWN;
 	p->state = ASYNC_RUNNING; /* by this thread */
 	return p;
 }

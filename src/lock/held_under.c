@@ -30,7 +30,7 @@ void hf_manager_under(hf_manager *m, const hf_acquire_options *o, hf_buf *out)
 
 	for (i = 0; i < o->under_count && i < HF_UNDER_MAX; i++)
 		hf_under_add(out, o->under[i].id, o->under[i].name);
-	if (o->flags & HF_NOT_UNDER_OWN)
+	if (!(o->flags & HF_UNDER_OWN))
 		return;
 	pthread_mutex_lock(&m->mutex);
 	for (lease = m->leases; lease && i < HF_UNDER_MAX; lease = lease->next) {

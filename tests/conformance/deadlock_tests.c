@@ -54,7 +54,10 @@ static int close_circle(int i, void *arg)
 		hf_lease *first = NULL;
 		hf_lease *second = NULL;
 		hf_error error;
-		hf_status st = hf_acquire(m, r->names[i], &o, &first, &error);
+		hf_status st;
+
+		o.flags = HF_UNDER_OWN;
+		st = hf_acquire(m, r->names[i], &o, &first, &error);
 
 		if (!st) {
 			r->ready++;
@@ -122,6 +125,7 @@ static void deadlock__of_one_with_itself_is_found(void **state)
 	const char *name = world_name("self");
 	hf_manager *m = world_open();
 	hf_lease *first = take(m, name, NULL);
+	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
 	hf_lease *second;
 	hf_error error;
 
@@ -131,7 +135,8 @@ static void deadlock__of_one_with_itself_is_found(void **state)
 		hf_close(m);
 		skip();
 	}
-	assert_int_equal(hf_acquire(m, name, NULL, &second, &error), HF_DEADLOCK);
+	o.flags = HF_UNDER_OWN;
+	assert_int_equal(hf_acquire(m, name, &o, &second, &error), HF_DEADLOCK);
 	assert_null(second);
 	assert_non_null(strstr(error.text, "holds"));
 	give_back(first);
@@ -157,7 +162,6 @@ static void deadlock__is_none_if_another_thread_releases(void **state)
 	pthread_t thread;
 
 	(void)state;
-	o.flags = HF_NOT_UNDER_OWN;
 	pthread_create(&thread, NULL, release_later, lease);
 	lease = take(m, name, &o);
 	pthread_join(thread, NULL);
@@ -188,6 +192,7 @@ static hf_status want(struct three *t, hf_manager *m, const char *name, hf_mode 
 	o.mode = mode;
 	o.limit = limit;
 	o.wait_ms = 20000;
+	o.flags = HF_UNDER_OWN;
 	st = hf_acquire(m, name, &o, lease, &error);
 	if (st == HF_DEADLOCK)
 		t->deadlocks++;
