@@ -127,7 +127,7 @@ static void waiting_costs_little(hf_manager *m, const char *base, unsigned n)
 	usleep(1000000);
 	cpu = cpu_ms() - cpu;
 	print_message("# %u that wait used %d ms of a second\n", n, (int)cpu);
-	if (cpu > 400)
+	if (cpu > 800)
 		fail_msg("%u that wait used %d ms of a second", n, (int)cpu);
 }
 
