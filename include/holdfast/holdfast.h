@@ -224,7 +224,20 @@ HF_API unsigned hf_store_capabilities(const hf_manager *manager);
 
 /* ---- acquire -------------------------------------------------------------- */
 
-typedef enum hf_mode { HF_EXCLUSIVE = 0, HF_SHARED = 1 } hf_mode;
+/*
+ * An intention is a hold of something below the lock: HF_TREE_NAME takes them of the names
+ * above. Intentions go together, and keep out holders of the whole lock: one to share
+ * those that are exclusive, one to exclude all.
+ */
+typedef enum hf_mode {
+	HF_EXCLUSIVE = 0,
+	HF_SHARED = 1,
+	HF_INTENT_SHARED = 2,
+	HF_INTENT_EXCLUSIVE = 3
+} hf_mode;
+
+/* "exclusive", "shared", "intent-shared", "intent-exclusive"; "?" for no mode. */
+HF_API const char *hf_mode_name(hf_mode mode);
 
 typedef enum hf_strategy {
 	/* Wait in line, by priority, then arrival; HF_TIMED_OUT after wait_ms. */

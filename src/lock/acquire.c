@@ -1,5 +1,6 @@
 /* From options to a request; acquiring. */
 #include "manager.h"
+#include "modes.h"
 #include "under.h"
 
 #include <errno.h>
@@ -59,7 +60,7 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 			"holders' ttl");
 	if ((o->flags & HF_FOR_TREE) && (o->flags & HF_DETACHED))
 		return bad(error, "a lease without a process is not kept for a tree of them");
-	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || (unsigned)o->mode > HF_SHARED)
+	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || !hf_mode_is_known(o->mode))
 		return bad(error, "unknown mode or strategy");
 	if (o->under_count > HF_UNDER_MAX || (o->under_count && !o->under))
 		return bad(error, "up to 64 holds can be named in 'under'");
@@ -83,6 +84,10 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 		return bad(error,
 			"in this layout a hold is an open file (flock), which no other "
 			"process can join");
+	if (hf_mode_is_intent(o->mode))
+		return bad(error,
+			"in this layout a hold is an open file (flock), which knows no "
+			"intentions: use layout=slots");
 	if (o->limit)
 		return bad(error, "flock knows no limit of shared holders");
 	return HF_OK;

@@ -1,5 +1,6 @@
 /* A lease in hand. */
 #include "manager.h"
+#include "modes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -323,7 +324,7 @@ hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
 	if (!ours(lease) || !lease->manager)
 		return hf_fail(error, HF_LOST, "convert", 0,
 			"this lease belongs to the parent process, or its manager is closed");
-	if ((unsigned)mode > HF_SHARED)
+	if (!hf_mode_is_known(mode))
 		return hf_fail(error, HF_INVALID, "convert", 0, "unknown mode");
 	if (lease->session_fd >= 0)
 		return hf_fail(error, HF_INVALID, "convert", 0,
