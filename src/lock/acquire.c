@@ -1,6 +1,7 @@
 /* From options to a request; acquiring. */
 #include "manager.h"
 #include "modes.h"
+#include "tree_name.h"
 #include "under.h"
 
 #include <errno.h>
@@ -58,6 +59,10 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 		return bad(error,
 			"stale_after must be at least 1 ms, and more than a third of the "
 			"holders' ttl");
+	if ((o->flags & HF_TREE_NAME) && hf_mode_is_intent(o->mode))
+		return bad(error,
+			"a name of a tree is held exclusively or shared: its intentions are "
+			"taken above it");
 	if ((o->flags & HF_FOR_TREE) && (o->flags & HF_DETACHED))
 		return bad(error, "a lease without a process is not kept for a tree of them");
 	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || !hf_mode_is_known(o->mode))
@@ -84,7 +89,7 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 		return bad(error,
 			"in this layout a hold is an open file (flock), which no other "
 			"process can join");
-	if (hf_mode_is_intent(o->mode))
+	if (hf_mode_is_intent(o->mode) || (o->flags & HF_TREE_NAME))
 		return bad(error,
 			"in this layout a hold is an open file (flock), which knows no "
 			"intentions: use layout=slots");
@@ -93,8 +98,8 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 	return HF_OK;
 }
 
-static hf_lease *new_lease(
-	hf_manager *m, const char *name, const hf_acquire_options *o, hf_error *error)
+static hf_lease *new_lease(hf_manager *m, const char *name, const hf_acquire_options *o,
+	const char *id, bool gathered, hf_error *error)
 {
 	const char *owner = o->owner ? o->owner : hf_self_owner();
 	size_t name_size = strlen(name) + 1;
@@ -107,11 +112,15 @@ static hf_lease *new_lease(
 	}
 	lease->name = memcpy(lease->texts, name, name_size);
 	lease->owner = memcpy(lease->texts + name_size, owner, owner_size);
-	hf_new_id(lease->id);
+	if (id)
+		hf_copy(lease->id, sizeof(lease->id), id);
+	else
+		hf_new_id(lease->id);
 	lease->manager = m;
 	lease->mode = o->mode;
 	lease->bound = !(o->flags & HF_DETACHED);
-	lease->renews = lease->bound && !(o->flags & HF_NO_RENEW);
+	lease->gathered = gathered;
+	lease->renews = gathered || (lease->bound && !(o->flags & HF_NO_RENEW));
 	lease->fork_generation = hf_fork_generation();
 	lease->thread = hf_thread_number();
 	lease->lost_fd = -1;
@@ -138,6 +147,8 @@ static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
 	g->flags = lease->bound ? HF_GRANT_BOUND : 0;
 	if (o->flags & HF_FOR_TREE)
 		g->flags |= HF_GRANT_FOR_TREE;
+	if ((o->flags & HF_TREE_NAME) && hf_tree_next_above(lease->name, 0))
+		g->flags |= HF_GRANT_TREE_NAME;
 	g->priority = o->priority;
 	g->ttl_ms = lease->ttl_ms;
 	g->lock_delay_ms = o->lock_delay_ms;
@@ -234,13 +245,14 @@ static hf_status acquire_in_store(
  * Until it is granted in time to be of use: a store may answer so late that the
  * ttl, which began before it was asked, is over.
  */
-static hf_status acquire_in_time(
-	hf_lease *lease, const hf_acquire_options *o, int64_t until_ms, hf_error *error)
+static hf_status acquire_in_time(hf_lease *lease, const hf_acquire_options *o, bool one_id,
+	int64_t until_ms, hf_error *error)
 {
 	hf_status st = HF_LOST;
+	int tries = one_id ? 1 : LATE_TRIES;
 	int i;
 
-	for (i = 0; st == HF_LOST && i < LATE_TRIES; i++) {
+	for (i = 0; st == HF_LOST && i < tries; i++) {
 		int64_t left_ms = until_ms == INT64_MAX ? -1 : until_ms - hf_boot_ms();
 
 		if (i > 0)
@@ -253,18 +265,16 @@ static hf_status acquire_in_time(
 		st = hf_lease_confirm(lease, error);
 	}
 	if (st == HF_LOST)
-		st = hf_fail(error, HF_UNAVAILABLE, "acquire", 0,
+		st = hf_fail(error, one_id ? HF_LOST : HF_UNAVAILABLE, "acquire", 0,
 			"the store takes longer to answer than the ttl of %lld ms lasts: lock "
 			"'%s' was granted and is over; use a longer ttl",
 			(long long)lease->ttl_ms, lease->name);
 	return st;
 }
 
-hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_options *options,
-	hf_lease **lease_out, hf_error *error)
+hf_status hf_acquire_part(hf_manager *manager, const char *name, const hf_acquire_options *o,
+	const char *id, bool gathered, hf_lease **lease_out, hf_error *error)
 {
-	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
-	const hf_acquire_options *o = options ? options : &defaults;
 	int64_t until_ms;
 	hf_lease *lease;
 	hf_status st;
@@ -275,7 +285,7 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 		st = hf_acquire_check(manager, o, error);
 	if (st)
 		return st;
-	lease = new_lease(manager, name, o, error);
+	lease = new_lease(manager, name, o, id, gathered, error);
 	if (!lease)
 		return HF_NO_MEMORY;
 	until_ms = hf_boot_ms();
@@ -284,7 +294,7 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 	if (manager->capabilities & HF_CAP_SESSION_BOUND)
 		st = bind_session(manager, name, o, until_ms, &lease->session_fd, error);
 	if (!st)
-		st = acquire_in_time(lease, o, until_ms, error);
+		st = acquire_in_time(lease, o, id, until_ms, error);
 	if (st) {
 		hf_lease_destroy(lease);
 		return st;
@@ -296,6 +306,18 @@ hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_opt
 	}
 	*lease_out = lease;
 	return HF_OK;
+}
+
+hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_options *options,
+	hf_lease **lease_out, hf_error *error)
+{
+	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
+	const hf_acquire_options *o = options ? options : &defaults;
+	const hf_want want = {manager, name, o};
+
+	if (o->size == sizeof(*o) && (o->flags & HF_TREE_NAME))
+		return hf_acquire_many(&want, 1, o->wait_ms, lease_out, NULL, error);
+	return hf_acquire_part(manager, name, o, NULL, false, lease_out, error);
 }
 
 hf_status hf_try_acquire(hf_manager *manager, const char *name,

@@ -23,6 +23,9 @@ bool hf_conflicts(const hf_grant *held, const hf_grant *want);
 /* Does it stand in the way of `want`, or take one of the places that it wants? */
 bool hf_competes(const hf_record *r, const hf_grant *held, const hf_grant *want);
 
+/* Is this a grant that `who` names? Never a neighbour's. */
+bool hf_who_names(const hf_who *who, const hf_grant *g);
+
 /* Is a time of this clock's domain comparable with the evidence's? */
 bool hf_clock_shared(const char *clock, const hf_evidence *e);
 /* Until the offer to waiter i lapses; 0: it has. */

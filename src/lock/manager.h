@@ -4,6 +4,7 @@
  *	manager.c   open, close, and what is known of each name between calls
  *	acquire.c   requests from options; acquire
  *	acquire_many.c  several of them, all or none
+ *	tree_name.c names that are paths: what stands above them
  *	held_under.c  what is kept while one waits
  *	lease.c     a lease in hand: queries, release, extend, convert
  *	driver.c    runs an attempt, blocking
@@ -98,6 +99,11 @@ struct hf_lease {
 	uint64_t renewals; /* (keeper) */
 	int64_t due_ms; /* (keeper) when to renew next */
 	hf_attempt *renewal; /* (keeper) under way; NULL: none */
+	/* One of several that are not all had: renewed meanwhile, whatever it is to be. */
+	bool gathered;
+	/* Of a tree name: its intentions on the names above, the root first. */
+	hf_lease **above;
+	size_t above_count;
 	char texts[];
 };
 
@@ -150,6 +156,13 @@ bool hf_manager_knows_lost(hf_manager *m, const char *id);
 
 /* HF_INVALID: these options are not for this store, or for none. */
 hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_error *error);
+/*
+ * One of several. `id` (NULL: a new one) is that of its grant. Besides hf_acquire():
+ * HF_LOST: with an id given, the store answered so late that it was over. To be
+ * settled when all are had, if it is `gathered`.
+ */
+hf_status hf_acquire_part(hf_manager *manager, const char *name, const hf_acquire_options *o,
+	const char *id, bool gathered, hf_lease **lease_out, hf_error *error);
 
 /* ---- driver.c ---- */
 
@@ -197,6 +210,19 @@ uint64_t hf_lease_next_renewal(hf_lease *lease);
 /* Lost: wake the descriptor, call back. Once. Without the mutex. */
 void hf_lease_tell_lost(hf_lease *lease);
 void hf_lease_destroy(hf_lease *lease);
+/*
+ * All are had: from now on it is what `o` says. One that nobody will renew is
+ * renewed a last time, so that none ends before the `last` that was had.
+ */
+hf_status hf_lease_settle(
+	hf_lease *lease, const hf_acquire_options *o, bool last, hf_error *error);
+/*
+ * From now on its loss is told so. Nobody else works on it meanwhile: what was lost
+ * a moment ago has not been told, and is now.
+ */
+void hf_lease_watch_loss(hf_lease *lease, hf_lost_fn on_lost, void *arg);
+/* From now on `lease` stands on these; it owns the array and them. */
+void hf_lease_stand_on(hf_lease *lease, hf_lease **above, size_t count);
 /* Wait until nobody works on it and take it / give it back. */
 void hf_lease_seize(hf_lease *lease);
 void hf_lease_let_go(hf_lease *lease);

@@ -200,7 +200,7 @@ hf_verdict hf_decision_conclude(decision *d, hf_status status)
 
 /* ---- the others ---- */
 
-static bool named(const hf_grant *g, const hf_who *who)
+bool hf_who_names(const hf_who *who, const hf_grant *g)
 {
 	if (g->flags & HF_GRANT_FOREIGN)
 		return false;
@@ -217,7 +217,7 @@ static hf_verdict not_there(decision *d)
 	size_t i;
 
 	for (i = 0; i < d->prev->grant_count; i++)
-		if (named(&d->prev->grants[i], &d->req->who))
+		if (hf_who_names(&d->req->who, &d->prev->grants[i]))
 			return hf_decision_conclude(d, HF_LOST); /* it is over */
 	d->v.blocker = d->next->grant_count ? 0 : -1;
 	if (d->v.blocker == 0) /* an index into prev, as blockers are */
@@ -236,7 +236,7 @@ static hf_verdict release(decision *d)
 	size_t count = 0;
 
 	while (i < n->grant_count) {
-		if (!named(&n->grants[i], &d->req->who)) {
+		if (!hf_who_names(&d->req->who, &n->grants[i])) {
 			i++;
 			continue;
 		}
@@ -286,7 +286,7 @@ static hf_verdict renew(decision *d)
 	for (i = 0; i < n->grant_count; i++) {
 		hf_grant *g = &n->grants[i];
 
-		if (!named(g, &d->req->who))
+		if (!hf_who_names(&d->req->who, g))
 			continue;
 		if (!first)
 			first = g;
@@ -328,7 +328,7 @@ static hf_verdict convert(decision *d)
 	size_t i;
 
 	for (i = 0; i < n->grant_count; i++)
-		if (named(&n->grants[i], &d->req->who))
+		if (hf_who_names(&d->req->who, &n->grants[i]))
 			mine = &n->grants[i];
 	if (!mine)
 		return not_there(d);

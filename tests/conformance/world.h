@@ -96,6 +96,10 @@ extern const struct CMUnitTest tidy_tests[];
 extern const size_t tidy_test_count;
 extern const struct CMUnitTest fence_tests[];
 extern const size_t fence_test_count;
+extern const struct CMUnitTest tree_tests[];
+extern const size_t tree_test_count;
+extern const struct CMUnitTest no_tree_tests[];
+extern const size_t no_tree_test_count;
 extern const struct CMUnitTest race_tests[];
 extern const size_t race_test_count;
 
