@@ -247,10 +247,20 @@ static int find_end(void *arg, const hf_event *event)
 	return 1;
 }
 
+/* False: its history does not tell. */
+static bool say_end(hf_manager *manager, const char *name, const char *id)
+{
+	struct search search = {.id = id};
+
+	return !hf_history(manager, name, 100, find_end, &search, NULL) && search.found;
+}
+
 static void say_why_lost(struct run *r, const watchdog_outcome *outcome)
 {
 	const run_lock *lock = &r->locks.locks[r->lost_lock];
-	struct search search = {.id = lock->id};
+	char above[HF_NAME_MAX + 1];
+	size_t len = 0;
+	bool found;
 
 	if (outcome->why == WATCHDOG_DEADLINE) {
 		cli_say("lock '%s' was not renewed before its lease ran out (the store did not "
@@ -260,8 +270,11 @@ static void say_why_lost(struct run *r, const watchdog_outcome *outcome)
 	}
 	if (!r->lost)
 		cli_say("lock '%s' was lost while the command ran", lock->name);
-	if (hf_history(lock->manager, lock->name, 100, find_end, &search, NULL) ||
-		!search.found)
+	found = say_end(lock->manager, lock->name, lock->id);
+	while (!found && (r->options.acquire.flags & HF_TREE_NAME) &&
+		(len = cli_next_above(lock->name, len, above)) > 0)
+		found = say_end(lock->manager, above, lock->id);
+	if (!found)
 		cli_say("its lease ran out, or the store does not know it any more");
 }
 

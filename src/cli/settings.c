@@ -106,6 +106,13 @@ static bool set_shared(cli_reader *reader, const char *value)
 	return true;
 }
 
+static bool set_tree(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->acquire.flags |= HF_TREE_NAME;
+	return true;
+}
+
 static bool set_limit(cli_reader *reader, const char *value)
 {
 	int64_t limit;
@@ -490,6 +497,8 @@ static const cli_setting table[] = {
 	{'s', "shared", NULL, ACQUIRE, NULL, NULL, set_shared, "hold it together with others"},
 	{0, "limit", "N", ACQUIRE, NULL, NULL, set_limit,
 		"shared by at most N at once (1 to 1000000); implies -s"},
+	{0, "tree", NULL, ACQUIRE, NULL, NULL, set_tree,
+		"names are paths: exclude who holds a/b while a/b/c is held, and not a/x"},
 	{'n', "nonblock", NULL, WAITS, NULL, NULL, set_nonblock, "do not wait"},
 	{0, "nb", NULL, WAITS, NULL, NULL, set_nonblock, NULL},
 	{'w', "wait", "DUR", WAITS, "wait", "HOLDFAST_WAIT", set_wait,
