@@ -335,12 +335,14 @@ static char *locks_text(const run_locks *l)
 	bool ok = array;
 	size_t i;
 
-	for (i = 0; ok && i < l->count; i++)
-		ok = !json_array_append_new(
-			array, json_pack("{s:s, s:I, s:s, s:s, s:b}", "name", l->locks[i].name,
-				       "token", (json_int_t)hf_lease_token(l->leases[i]), "id",
-				       l->locks[i].id, "store", l->locks[i].store, "tree",
-				       is_tree(l)));
+	for (i = 0; ok && i < l->count; i++) {
+		json_t *entry = json_pack("{s:s, s:I, s:s, s:s}", "name", l->locks[i].name,
+			"token", (json_int_t)hf_lease_token(l->leases[i]), "id", l->locks[i].id,
+			"store", l->locks[i].store);
+
+		ok = entry && !(is_tree(l) && json_object_set_new(entry, "tree", json_true()));
+		ok = !json_array_append_new(array, entry) && ok;
+	}
 	for (i = 0; ok && i < json_array_size(inherited) && i < INHERITED_MAX; i++)
 		ok = !json_array_append(array, json_array_get(inherited, i));
 	if (ok)
