@@ -244,6 +244,65 @@ def compare_processes(bench):
     return result(row, took["run"], took["flock"]), parts
 
 
+# ---- many who wait ----
+
+WAITERS = (1, 10, 100, 1000)
+LINE_MS = 2000
+HOLD_US = "50"
+
+
+def line_side(bench, kind, waiters, number):
+    """One contender more than wait: one is in."""
+    if kind == "flock":
+        place = ["-", bench.path("flock-line")]
+    else:
+        space = bench.path(f"line-{waiters}-{number}")
+        url = "file:" + space if kind == "file" else "git:" + bench.repository("git-line")
+        place = [os.path.join(bench.build, "modules"), url]
+    command = [bench.program("line"), *place, str(waiters + 1), scaled(LINE_MS, least=300), HOLD_US]
+    return run(command)
+
+
+def unfair(words):
+    return words["most"] / max(words["least"], 0.5)
+
+
+def say_growth(name, took, limits):
+    first = took[WAITERS[0]]
+    for waiters, limit in limits.items():
+        if waiters not in took:
+            continue
+        growth = took[waiters] / first
+        word = "met" if growth <= limit else "missed"
+        print(f"{name:<8}{waiters:>5} waiters: {growth:.3g} times as long as with one, "
+              f"at most {limit} times: {word}")
+        yield word
+
+
+def compare_lines(bench):
+    """Hand-over by the number of those who wait, and how evenly turns fall; the verdicts."""
+    took = {"file": {}, "git": {}, "flock": {}}
+    for waiters in WAITERS:
+        for kind in took:
+            if kind == "git" and waiters > 100:
+                continue
+            words = [line_side(bench, kind, waiters, i) for i in rounds()]
+            took[kind][waiters] = statistics.median(w["handover_ns"] for w in words)
+        flock = took["flock"][waiters]
+        cells_of = [f"{kind}: {shown(ns[waiters])} ({ns[waiters] / flock:.3g} times)"
+                    for kind, ns in took.items() if waiters in ns and kind != "flock"]
+        print(f"{waiters:>5} waiting: flock(2) {shown(flock)}, " + ", ".join(cells_of), flush=True)
+    verdicts = []
+    for kind in ("file", "git"):
+        verdicts += say_growth(kind + ":", took[kind], {100: 2, 1000: 5})
+    ours = statistics.median(unfair(line_side(bench, "file", 63, i)) for i in rounds())
+    theirs = statistics.median(unfair(line_side(bench, "flock", 63, i)) for i in rounds())
+    verdicts.append("met" if ours <= 1.2 else "missed")
+    print(f"turns of 64, most/least: file: {ours:.3g}, flock(2) {theirs:.3g}; "
+          f"at most 1.2: {verdicts[-1]}")
+    return verdicts
+
+
 # ---- what it ran on ----
 
 
@@ -288,7 +347,8 @@ def main():
     print(line(("ours", "a pair", "peer", "a pair", "ours is", "target", "")))
     for each in results:
         print(line(cells(each)))
-    verdicts = [verdict(each)[1] for each in results]
+    print("\nFrom the beginning of a release to the next one's return, median:")
+    verdicts = [verdict(each)[1] for each in results] + compare_lines(bench)
     print(f"\n{verdicts.count('met')} targets met, {verdicts.count('missed')} missed")
 
 

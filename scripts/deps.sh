@@ -43,10 +43,13 @@ need_test() {
 	need_build
 	need g++ has g++
 	need libcmocka-dev lib cmocka
+	need libuv1-dev lib libuv
 	need clang-format has clang-format
 	need binutils has nm
 	need groff-base has groff
 	need util-linux has flock
+	need tmux has tmux
+	need procps has pgrep
 }
 
 need_lint() {
@@ -55,6 +58,7 @@ need_lint() {
 	need clang-format has clang-format
 	need clang-tidy has clang-tidy
 	need libcmocka-dev lib cmocka
+	need libuv1-dev lib libuv
 }
 
 need_bench() {

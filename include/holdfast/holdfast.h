@@ -106,6 +106,7 @@ typedef enum hf_status {
 	HF_SYSTEM, /* the operating system refused; hf_error.native says */
 	HF_CANNOT_CREATE, /* the store's folder or file cannot be made */
 	HF_CHANGED, /* stores only: the state is not the one expected */
+	HF_PENDING, /* no answer yet: only hf_acquire_finish() says so */
 	HF_STATUS_COUNT_
 } hf_status;
 
@@ -196,7 +197,7 @@ HF_API HF_MUST_CHECK hf_status hf_open(const char *url, const hf_open_options *o
 	hf_manager **manager_out, hf_error *error);
 
 /*
- * Close a manager. Leases not yet released are abandoned, not released: in the store they
+ * Close a manager. What is pending (hf_acquire_start()) is cancelled. Leases not yet released are abandoned, not released: in the store they
  * end by ttl or with this process. on_lost is not called. Of their handles name, id, mode
  * and token stay; hf_lease_remaining_ms() is 0, hf_extend() and hf_convert() return
  * HF_LOST; hf_release() must still free them, and does no more (HF_OK).
@@ -276,6 +277,11 @@ enum {
 	 */
 	HF_NOT_UNDER_OWN = 1 << 3,
 	/*
+	 * If it is not to be had (HF_HELD, HF_UNAVAILABLE) the caller asks once more, as
+	 * one who looks first whether to wait: the metrics count that alone.
+	 */
+	HF_FIRST_TRY = 1 << 4,
+	/*
 	 * The name is a path in a tree: `a/b/c` stands below `a/b` and `a`. With it
 	 * intentions are acquired of these (the root first; all or none), so that who
 	 * holds one of them is excluded, and holders of `a/b/c` and `a/x` are not. A
@@ -284,9 +290,9 @@ enum {
 	 * them is. hf_release_by() and the like need only name `a/b/c`. Of the options
 	 * `limit` and `reenter` count for that alone; lock_delay_ms closes all of them.
 	 * HF_INVALID: an empty part, "." or ".."; an intention as mode; session-bound
-	 * stores.
+	 * stores; hf_acquire_start().
 	 */
-	HF_TREE_NAME = 1 << 4
+	HF_TREE_NAME = 1 << 5
 };
 
 /* Somebody's hold of a lock: what to look for in its record. */
@@ -385,12 +391,18 @@ typedef struct hf_acquire_options {
 	 */
 	const hf_hold *under;
 	size_t under_count; /* up to 64 */
+	/*
+	 * How often the keeper renews (the heartbeat): at most each third of the ttl. 0:
+	 * at that; else from 10 on.
+	 */
+	int64_t renew_ms;
 } hf_acquire_options;
 
-#define HF_ACQUIRE_OPTIONS_INIT                                                               \
-	{                                                                                     \
-		sizeof(hf_acquire_options), HF_EXCLUSIVE, HF_QUEUE, 0, 0, 30000, -1, 0, 5,    \
-			100, 5000, 300000, 0, NULL, NULL, NULL, NULL, NULL, NULL, -1, NULL, 0 \
+#define HF_ACQUIRE_OPTIONS_INIT                                                                \
+	{                                                                                      \
+		sizeof(hf_acquire_options), HF_EXCLUSIVE, HF_QUEUE, 0, 0, 30000, -1, 0, 5,     \
+			100, 5000, 300000, 0, NULL, NULL, NULL, NULL, NULL, NULL, -1, NULL, 0, \
+			0                                                                      \
 	}
 
 /*
@@ -560,8 +572,10 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 #endif
 
 /* The rest, each with its own subject. */
+#include <holdfast/async.h>
 #include <holdfast/fence.h>
 #include <holdfast/look.h>
 #include <holdfast/many.h>
+#include <holdfast/metrics.h>
 
 #endif

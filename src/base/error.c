@@ -24,6 +24,7 @@ static const struct status_entry statuses[HF_STATUS_COUNT_] = {
 	[HF_SYSTEM] = {"system", 71},
 	[HF_CANNOT_CREATE] = {"cannot create", 73},
 	[HF_CHANGED] = {"changed", 71},
+	[HF_PENDING] = {"pending", 71},
 };
 
 const char *hf_status_name(hf_status status)

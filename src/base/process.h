@@ -16,6 +16,9 @@
 
 #include "base.h"
 
+/* The pid namespace that a kernel begins with, in /proc/PID/ns/pid. */
+#define HF_PIDNS_OF_THE_HOST 4026531836u
+
 typedef struct hf_process {
 	const char *host; /* for people */
 	const char *boot; /* the kernel's boot id; "": not known */

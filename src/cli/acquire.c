@@ -73,7 +73,7 @@ static int print_or_release(
 
 /* Before it is waited for: would that ever end? */
 static hf_status acquire(
-	const cli_options *options, hf_manager *manager, hf_lease **lease_out, hf_error *error)
+	cli_options *options, hf_manager *manager, hf_lease **lease_out, hf_error *error)
 {
 	const hf_acquire_options *o = &options->acquire;
 	const char *name = options->names[0];
@@ -88,19 +88,23 @@ static hf_status acquire(
 	once.under_count = under.count;
 	if (cli_may_wait(o)) {
 		once.wait_ms = 0;
+		once.flags |= HF_FIRST_TRY;
 		st = hf_acquire(manager, name, &once, lease_out, error);
 		if (st == HF_HELD)
 			st = cli_check_wait(manager, name, &once,
 				"only 'run' can join what is held outside", error);
 		else if (st != HF_UNAVAILABLE)
 			goto out;
-		if (st == HF_DEADLOCK)
+		if (st == HF_DEADLOCK) {
+			cli_metrics_deadlock(options, manager, name);
 			goto out;
+		}
 		cli_under_free(&under);
 		if (!cli_under_read(&under, manager))
 			st = hf_fail_memory(error, "acquire");
 	}
 	once.wait_ms = o->wait_ms;
+	once.flags = o->flags;
 	once.under = under.holds;
 	once.under_count = under.count;
 	if (st != HF_NO_MEMORY)
@@ -134,7 +138,7 @@ int cli_acquire(int argc, char **argv)
 		code = st ? cli_fail(&options, st, &error)
 			  : print_or_release(&options, manager, lease);
 	}
-	hf_close(manager);
+	cli_close(&options, manager);
 	cli_options_free(&options);
 	return code;
 }

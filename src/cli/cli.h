@@ -11,7 +11,7 @@
  *		goto out;                   // the message is out already
  *	...
  *	out:
- *		hf_close(manager);
+ *		cli_close(&options, manager); // hf_close() if nothing is counted
  *		cli_options_free(&options);
  *
  * Only the public API and src/base stand below this floor. What goes to a
@@ -49,6 +49,15 @@ typedef struct cli_options {
 	hf_who who;
 	int64_t forget_after_ms; /* cleanup; default a day; -1: never */
 	uint32_t history_limit; /* what each lock's history keeps; 0: all */
+	bool metrics; /* keep what was done for `metrics`; default: true */
+	bool metrics_in_passing; /* while a lock is held, too */
+	struct cli_metrics_left *metrics_left; /* for cli_close() */
+	bool prometheus; /* metrics */
+	bool reset; /* metrics */
+	int64_t interval_ms; /* top; default 2 s */
+	bool interval_set; /* top: given */
+	const char *sort; /* top: a word of top_sort_of(); NULL: not given */
+	bool once; /* top */
 	int64_t keep; /* log --prune N; -1: not given */
 	size_t log_limit; /* log -N; 0: all */
 	bool even_corrupt;
@@ -83,7 +92,9 @@ enum {
 	CLI_TAKES_LIST = 1 << 10,
 	CLI_TAKES_QUERY = 1 << 11, /* status: -E */
 	CLI_TAKES_NO_STORE = 1 << 12, /* stores, version: nothing is opened */
-	CLI_TAKES_FENCE = 1 << 13 /* --token; the command may be left out */
+	CLI_TAKES_FENCE = 1 << 13, /* --token; the command may be left out */
+	CLI_TAKES_METRICS = 1 << 14,
+	CLI_TAKES_TOP = 1 << 15
 };
 
 /*
@@ -100,6 +111,17 @@ hf_manager *cli_open(const cli_options *options, int *exit_out);
 /* The same for another store than that of the options. */
 hf_manager *cli_open_url(
 	const cli_options *options, const char *url, cli_source source, int *exit_out);
+
+/*
+ * Metrics (metrics.h). Nothing is held up for long by keeping them, and nothing
+ * fails because of it. cli_close() does it, and closes the manager, which may be
+ * NULL. Who keeps them before, while a lock is held, begins before that.
+ */
+void cli_metrics_begin(cli_options *options);
+void cli_metrics_keep(cli_options *options, hf_manager *manager);
+void cli_close(cli_options *options, hf_manager *manager);
+/* The command has found a deadlock before the library was asked to wait. */
+void cli_metrics_deadlock(cli_options *options, hf_manager *manager, const char *name);
 
 /*
  * Print "holdfast: TEXT" and return the exit code for `status`. HF_HELD and
@@ -186,6 +208,8 @@ int cli_cleanup(int argc, char **argv);
 int cli_fence(int argc, char **argv);
 int cli_force_release(int argc, char **argv);
 int cli_wait(int argc, char **argv);
+int cli_metrics(int argc, char **argv);
+int cli_top(int argc, char **argv);
 int cli_why(int argc, char **argv);
 int cli_stores(int argc, char **argv);
 int cli_version(int argc, char **argv);

@@ -63,6 +63,20 @@ static const cli_command table[] = {
 		"End every lease of the lock, whoever holds it. The holders may still be at\n"
 		"work: only what checks fencing tokens is safe then. The history says who did\n"
 		"it and who was robbed."},
+	{"metrics", cli_metrics, "[NAME]", "show how often and how long locks were taken",
+		"Show what this command has done on this account, in all stores or that of -S: "
+		"how\n"
+		"often each lock was acquired, was found held, and was not to be had, and how "
+		"long\n"
+		"was waited and held. With --prometheus or --json for programs."},
+	{"top", cli_top, "", "watch locks live: holders, waiters, rates",
+		"Show the locks that are held, waited for or were taken lately, and go on "
+		"until\n"
+		"q. Who waits for longest stands first; keys: s sorts otherwise, r turns it "
+		"round,\n"
+		"a shows free locks too, w everybody who holds and waits, arrows move. With "
+		"--once\n"
+		"for a pipe."},
 	{"stores", cli_stores, "", "list the stores that can be used",
 		"List the stores there are, and whether each is built in or a module."},
 	{"version", cli_version, "", "print the version", "Print the version."},

@@ -6,8 +6,8 @@
  */
 #include "gitconfig.h"
 #include "settings.h"
+#include "state_dir.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -27,7 +27,7 @@ static bool set_from(cli_reader *reader, const cli_setting *setting, cli_source 
 }
 
 /* One "key\nvalue" (or just "key") of git's answer. */
-static bool apply_git_entry(cli_reader *reader, unsigned takes, const char *entry)
+static bool apply_git_entry(cli_reader *reader, unsigned takes, bool profile, const char *entry)
 {
 	static const char section[] = "holdfast.";
 	const char *newline = strchr(entry, '\n');
@@ -39,7 +39,8 @@ static bool apply_git_entry(cli_reader *reader, unsigned takes, const char *entr
 	entry += sizeof(section) - 1;
 	len -= sizeof(section) - 1;
 	for (s = cli_setting_table(); s->name; s++) {
-		if (!s->git_key || !cli_setting_taken(s, takes) || strlen(s->git_key) != len ||
+		if (!s->git_key || cli_setting_is_profile(s) != profile ||
+			!cli_setting_taken(s, takes) || strlen(s->git_key) != len ||
 			memcmp(s->git_key, entry, len))
 			continue;
 		if (newline)
@@ -68,7 +69,9 @@ static bool apply_git_config(cli_reader *reader, unsigned takes, int *exit_out)
 	}
 	/* A last entry that was cut off would not end with a NUL: hf_buf adds one. */
 	for (p = answer.data; ok && p && p < answer.data + answer.len; p += strlen(p) + 1)
-		ok = apply_git_entry(reader, takes, p);
+		ok = apply_git_entry(reader, takes, true, p);
+	for (p = answer.data; ok && p && p < answer.data + answer.len; p += strlen(p) + 1)
+		ok = apply_git_entry(reader, takes, false, p);
 	hf_buf_free(&answer);
 	*exit_out = hf_status_exit_code(HF_INVALID);
 	return ok;
@@ -112,20 +115,9 @@ static void add_path(hf_buf *url, const char *path)
  */
 static bool add_state_store(hf_buf *url)
 {
-	const char *state = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
 	hf_buf path = HF_BUF_INIT;
 
-	if (!home || home[0] != '/') {
-		const struct passwd *user = getpwuid(geteuid());
-
-		home = user ? user->pw_dir : NULL;
-	}
-	if (state && state[0] == '/')
-		hf_buf_addf(&path, "%s/holdfast/locks", state);
-	else if (home && home[0] == '/')
-		hf_buf_addf(&path, "%s/.local/state/holdfast/locks", home);
-	if (!path.failed && path.len) {
+	if (cli_state_path(&path, "locks")) {
 		hf_buf_adds(url, "file:");
 		add_path(url, path.data);
 		/* Private, as the XDG specification asks; at the first change. */

@@ -38,7 +38,7 @@ int cli_force_release(int argc, char **argv)
 			code = hf_status_exit_code(HF_SYSTEM);
 		}
 	}
-	hf_close(manager);
+	cli_close(&options, manager);
 	cli_options_free(&options);
 	return code;
 }

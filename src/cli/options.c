@@ -250,6 +250,8 @@ static void set_defaults(const struct scan *scan, cli_options *out)
 	out->conflict_exit_code = hf_status_exit_code(HF_HELD);
 	out->forget_after_ms = 86400000;
 	out->history_limit = 1000;
+	out->metrics = true;
+	out->interval_ms = 2000;
 	out->keep = -1;
 	out->orphans_keep_lock = true;
 	out->kill_after_ms = 5000;
@@ -266,21 +268,31 @@ static const char *flag_store(const struct scan *scan)
 	return value;
 }
 
+static bool apply_flags(const struct scan *scan, cli_reader *reader, bool profile)
+{
+	size_t i;
+
+	for (i = 0; i < scan->flag_count; i++) {
+		if (cli_setting_is_profile(scan->flags[i].setting) != profile)
+			continue;
+		reader->label = scan->flags[i].label;
+		if (!scan->flags[i].setting->set(reader, scan->flags[i].value))
+			return false;
+	}
+	return true;
+}
+
 static bool apply(const struct scan *scan, cli_options *out, int *exit_out)
 {
 	cli_reader reader = {.out = out};
-	size_t i;
 
 	if (!cli_config_read(&reader, scan->takes, flag_store(scan), exit_out))
 		return false;
 	reader.source = CLI_FROM_FLAG;
 	reader.exclusive_given = false;
 	*exit_out = hf_status_exit_code(HF_INVALID);
-	for (i = 0; i < scan->flag_count; i++) {
-		reader.label = scan->flags[i].label;
-		if (!scan->flags[i].setting->set(&reader, scan->flags[i].value))
-			return false;
-	}
+	if (!apply_flags(scan, &reader, true) || !apply_flags(scan, &reader, false))
+		return false;
 	if (out->store && !(out->store = cli_store_anchor(out, out->store))) {
 		*exit_out = hf_status_exit_code(HF_NO_MEMORY);
 		return false;

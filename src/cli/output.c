@@ -50,25 +50,37 @@ void cli_printable(hf_buf *buf, const char *text)
 	}
 }
 
-size_t cli_width(const char *text)
+size_t cli_fit(const char *text, size_t columns, size_t *width_out)
 {
 	static locale_t utf8;
+	const char *at = text;
 	locale_t before;
-	size_t width = 0;
 
+	*width_out = 0;
 	if (!utf8)
 		utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	before = utf8 ? uselocale(utf8) : (locale_t)0;
-	while (*text) {
+	while (*at) {
 		uint32_t code;
-		size_t n = decode(text, &code);
-		int columns = n > 1 && utf8 ? wcwidth((wchar_t)code) : 1;
+		size_t n = decode(at, &code);
+		int wide = n > 1 && utf8 ? wcwidth((wchar_t)code) : 1;
+		size_t more = wide > 0 ? (size_t)wide : 0;
 
-		width += columns > 0 ? (size_t)columns : 0;
-		text += n > 0 ? n : 1;
+		if (more > columns - *width_out)
+			break;
+		*width_out += more;
+		at += n > 0 ? n : 1;
 	}
 	if (before)
 		uselocale(before);
+	return (size_t)(at - text);
+}
+
+size_t cli_width(const char *text)
+{
+	size_t width;
+
+	cli_fit(text, SIZE_MAX, &width);
 	return width;
 }
 
@@ -195,4 +207,16 @@ void cli_format_age(int64_t ms, char out[40])
 			units[i].name,
 			(long long)(seconds % units[i].seconds / units[i + 1].seconds),
 			units[i + 1].name);
+}
+
+void cli_format_us(uint64_t us, char out[40])
+{
+	if (us < 1000)
+		snprintf(out, 40, "%lluus", (unsigned long long)us);
+	else if (us < 1000000)
+		snprintf(out, 40, "%.*fms", us < 100000, (double)us / 1000);
+	else if (us < 60000000)
+		snprintf(out, 40, "%.1fs", (double)us / 1000000);
+	else
+		cli_format_age((int64_t)(us / 1000), out);
 }

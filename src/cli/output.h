@@ -25,6 +25,8 @@ void cli_printable(hf_buf *buf, const char *text);
 
 /* How many columns a terminal needs for printable text. */
 size_t cli_width(const char *text);
+/* How many bytes of it fit into so many columns; *width_out: how many they take. */
+size_t cli_fit(const char *text, size_t columns, size_t *width_out);
 
 /* Standard output is a terminal. */
 bool cli_is_terminal(void);
@@ -50,9 +52,17 @@ void cli_format_wall(int64_t wall_ms, char out[40]);
 /* A duration for people: two units at most ("2m 5s"); "-" when negative. */
 void cli_format_age(int64_t ms, char out[40]);
 
+/* One in microseconds, with two or three digits that matter ("1.2ms", "2m5s"). */
+void cli_format_us(uint64_t us, char out[40]);
+
 /* ---- tables ---- */
 
 typedef enum cli_colour { CLI_PLAIN, CLI_GOOD, CLI_WARN, CLI_BAD, CLI_FAINT } cli_colour;
+
+/* Not with NO_COLOR or TERM=dumb. */
+bool cli_wants_colour(void);
+/* What turns it on; "" for CLI_PLAIN. */
+const char *cli_colour_code(cli_colour colour);
 
 typedef struct cli_table {
 	size_t columns;

@@ -22,7 +22,7 @@ int cli_release(int argc, char **argv)
 		else if (options.verbose)
 			cli_say("released '%s'", options.names[0]);
 	}
-	hf_close(manager);
+	cli_close(&options, manager);
 	cli_options_free(&options);
 	return code;
 }

@@ -21,6 +21,7 @@
 #define EXIT_NOT_EXECUTABLE 126 /* as env(1) has them */
 #define EXIT_NOT_FOUND 127
 #define EXIT_SIGNAL 128
+#define KEEP_METRICS_MS 1000
 
 struct run {
 	cli_options options;
@@ -30,6 +31,7 @@ struct run {
 	watchdog dog;
 	bool lost;
 	size_t lost_lock; /* which; until then, whose lease ends first */
+	bool kept_metrics; /* once, as the command may run for days */
 	bool hung_up; /* our terminal is gone */
 	bool resting; /* the command has ended, others of its tree have not */
 	int ended_by; /* the signal that told us to end those; 0: none */
@@ -194,13 +196,23 @@ static int tick_ms(const struct run *r)
 	size_t first;
 
 	if (r->lost || run_locks_deadline_ms(&r->locks, &first) == INT64_MAX)
-		return -1;
+		return r->kept_metrics ? -1 : KEEP_METRICS_MS;
 	return ms < 10 ? 10 : ms > 1000 ? 1000 : (int)ms;
+}
+
+/* A short command has it done at its end. */
+static void keep_metrics(struct run *r, int64_t begun_ms)
+{
+	if (r->kept_metrics || hf_boot_ms() - begun_ms < KEEP_METRICS_MS)
+		return;
+	r->kept_metrics = true;
+	run_locks_keep_metrics(&r->locks);
 }
 
 static void supervise(struct run *r, struct pollfd *fds)
 {
 	size_t n = 2 + r->locks.count;
+	int64_t begun_ms = hf_boot_ms();
 	signals_one one;
 	size_t i;
 
@@ -222,6 +234,7 @@ static void supervise(struct run *r, struct pollfd *fds)
 		if (ready > 0 && fds[0].revents && !on_event(r))
 			return;
 		look_at_leases(r);
+		keep_metrics(r, begun_ms);
 	}
 }
 

@@ -109,6 +109,8 @@ hf_status run_inherit_check_wait(run_locks *l, hf_error *error)
 		else
 			st = cli_check_wait(
 				lock->manager, lock->name, &o, session ? flock : join, error);
+		if (st)
+			cli_metrics_deadlock(l->options, lock->manager, lock->name);
 	}
 	return st;
 }

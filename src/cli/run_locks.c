@@ -145,6 +145,7 @@ bool run_locks_open(run_locks *l, int *exit_out)
 {
 	size_t i;
 
+	cli_metrics_begin(l->options);
 	for (i = 0; i < l->count; i++) {
 		run_lock *lock = &l->locks[i];
 
@@ -159,12 +160,20 @@ bool run_locks_open(run_locks *l, int *exit_out)
 	return true;
 }
 
+void run_locks_keep_metrics(run_locks *l)
+{
+	size_t i;
+
+	for (i = 0; i < l->manager_count; i++)
+		cli_metrics_keep(l->options, l->managers[i]);
+}
+
 void run_locks_close(run_locks *l)
 {
 	size_t i;
 
 	for (i = 0; i < l->manager_count; i++)
-		hf_close(l->managers[i]);
+		cli_close(l->options, l->managers[i]);
 	for (i = 0; i < l->count; i++)
 		cli_under_free(&l->locks[i].under);
 	free(l->locks);
@@ -177,8 +186,8 @@ void run_locks_close(run_locks *l)
 /* ---- leases ---- */
 
 /* All of it, or what could not be had: an index of locks. */
-static hf_status take(
-	run_locks *l, int cancel_fd, int64_t wait_ms, size_t *failed_out, hf_error *error)
+static hf_status take(run_locks *l, int cancel_fd, int64_t wait_ms, uint32_t flags,
+	size_t *failed_out, hf_error *error)
 {
 	const cli_options *o = l->options;
 	hf_acquire_options *options = calloc(l->count, sizeof(*options));
@@ -192,6 +201,7 @@ static hf_status take(
 	for (i = 0; !st && i < l->count; i++) {
 		options[i] = o->acquire;
 		options[i].cancel_fd = cancel_fd;
+		options[i].flags |= flags;
 		options[i].reenter = l->locks[i].join[0] ? l->locks[i].join : NULL;
 		options[i].under = l->locks[i].under.holds;
 		options[i].under_count = l->locks[i].under.count;
@@ -250,7 +260,7 @@ static hf_status take_or_wait(run_locks *l, int cancel_fd, size_t *failed_out, h
 		return st;
 	if (cli_may_wait(o)) {
 		if (l->count == 1 && !joins(l)) {
-			st = take(l, cancel_fd, 0, failed_out, error);
+			st = take(l, cancel_fd, 0, HF_FIRST_TRY, failed_out, error);
 			if (st != HF_HELD && st != HF_UNAVAILABLE)
 				return st;
 		}
@@ -261,7 +271,7 @@ static hf_status take_or_wait(run_locks *l, int cancel_fd, size_t *failed_out, h
 		if (st)
 			return st;
 	}
-	return take(l, cancel_fd, o->wait_ms, failed_out, error);
+	return take(l, cancel_fd, o->wait_ms, 0, failed_out, error);
 }
 
 hf_status run_locks_acquire(run_locks *l, int cancel_fd, hf_error *error)

@@ -51,6 +51,8 @@ typedef struct run_locks {
 bool run_locks_read(run_locks *l, cli_options *options, int *exit_out);
 bool run_locks_open(run_locks *l, int *exit_out);
 void run_locks_close(run_locks *l);
+/* Before that too, as a command may run for days. */
+void run_locks_keep_metrics(run_locks *l);
 
 /*
  * As hf_acquire_many(), and HF_DEADLOCK: to wait would be to wait for a process

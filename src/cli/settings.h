@@ -34,6 +34,8 @@ typedef struct cli_setting {
 /* Ended by one without a name. */
 const cli_setting *cli_setting_table(void);
 bool cli_setting_taken(const cli_setting *setting, unsigned takes);
+/* It changes what others begin with: at each level it is read before them. */
+bool cli_setting_is_profile(const cli_setting *setting);
 
 /* Copy text into the options' memory; NULL (and a message) when out of it. */
 char *cli_keep(cli_options *options, const char *text);

@@ -89,7 +89,7 @@ void cli_table_move(cli_table *to, cli_table *from)
 	cli_table_clear(from);
 }
 
-static bool wants_colour(void)
+bool cli_wants_colour(void)
 {
 	const char *no_color = getenv("NO_COLOR");
 	const char *term = getenv("TERM");
@@ -97,7 +97,7 @@ static bool wants_colour(void)
 	return !(no_color && *no_color) && term && *term && strcmp(term, "dumb") != 0;
 }
 
-static const char *escape_for(cli_colour colour)
+const char *cli_colour_code(cli_colour colour)
 {
 	static const char *const codes[] = {
 		[CLI_PLAIN] = "",
@@ -134,7 +134,7 @@ static void add_cell(hf_buf *buf, const char *text, const char *escape, size_t p
 
 static void render_aligned(const cli_table *table, hf_buf *buf)
 {
-	bool colour = wants_colour();
+	bool colour = cli_wants_colour();
 	size_t *widths = calloc(table->columns, sizeof(*widths));
 	size_t i;
 
@@ -151,7 +151,7 @@ static void render_aligned(const cli_table *table, hf_buf *buf)
 	for (i = 0; i < table->count; i++) {
 		size_t column = i % table->columns;
 
-		add_cell(buf, table->cells[i], colour ? escape_for(table->colours[i]) : "",
+		add_cell(buf, table->cells[i], colour ? cli_colour_code(table->colours[i]) : "",
 			widths[column]);
 		if (column + 1 == table->columns)
 			hf_buf_addc(buf, '\n');

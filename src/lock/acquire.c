@@ -10,12 +10,14 @@
 #include <unistd.h>
 
 #define TTL_MIN_MS 100
+#define RENEW_MIN_MS 10
 #define TTL_MAX_MS 31536000000
 #define DELAY_MAX_MS 86400000
 #define TEXT_MAX 200
 #define INFO_MAX 4096
 #define LIMIT_MAX 1000000
 #define LATE_TRIES 3
+#define BIND_PAUSE_MAX_MS 8
 
 static hf_status bad(hf_error *error, const char *what)
 {
@@ -46,6 +48,9 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 		return bad(error,
 			"on this store nobody can prove that a holder has died: give a "
 			"ttl above 0");
+	if (o->renew_ms < 0 || (o->renew_ms && o->renew_ms < RENEW_MIN_MS))
+		return bad(error, "the heartbeat must be 0 (each third of the ttl) or 10 ms or "
+				  "more");
 	if (o->wait_ms < -1)
 		return bad(error, "the wait must be -1 (for ever), 0 or more");
 	if (o->lock_delay_ms < 0 || o->lock_delay_ms > DELAY_MAX_MS)
@@ -98,8 +103,8 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 	return HF_OK;
 }
 
-static hf_lease *new_lease(hf_manager *m, const char *name, const hf_acquire_options *o,
-	const char *id, bool gathered, hf_error *error)
+static hf_lease *new_lease(
+	hf_manager *m, const char *name, const hf_acquire_options *o, hf_error *error)
 {
 	const char *owner = o->owner ? o->owner : hf_self_owner();
 	size_t name_size = strlen(name) + 1;
@@ -112,21 +117,18 @@ static hf_lease *new_lease(hf_manager *m, const char *name, const hf_acquire_opt
 	}
 	lease->name = memcpy(lease->texts, name, name_size);
 	lease->owner = memcpy(lease->texts + name_size, owner, owner_size);
-	if (id)
-		hf_copy(lease->id, sizeof(lease->id), id);
-	else
-		hf_new_id(lease->id);
+	hf_new_id(lease->id);
 	lease->manager = m;
 	lease->mode = o->mode;
 	lease->bound = !(o->flags & HF_DETACHED);
-	lease->gathered = gathered;
-	lease->renews = gathered || (lease->bound && !(o->flags & HF_NO_RENEW));
+	lease->renews = lease->bound && !(o->flags & HF_NO_RENEW);
 	lease->fork_generation = hf_fork_generation();
 	lease->thread = hf_thread_number();
 	lease->lost_fd = -1;
 	lease->session_fd = -1;
 	lease->on_lost = o->on_lost;
 	lease->on_lost_arg = o->on_lost_arg;
+	lease->renew_ms = o->renew_ms;
 	lease->ttl_ms = m->capabilities & HF_CAP_SESSION_BOUND ? 0 : o->ttl_ms;
 	return lease;
 }
@@ -170,149 +172,217 @@ static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
 	r->stale_after_ms = o->stale_after_ms;
 }
 
-/*
- * Session-bound stores: the medium's own lock first. It never waits, so this
- * does; the pauses are short because nothing wakes us when a neighbour lets go.
- */
-static hf_status bind_session(hf_manager *m, const char *name, const hf_acquire_options *o,
-	int64_t until_ms, int *fd_out, hf_error *error)
+/* ---- one acquisition, step by step: see manager.h ---- */
+
+hf_status hf_acquisition_begin(hf_acquisition *acq, hf_manager *manager, const char *name,
+	const hf_acquire_options *options, hf_error *error)
 {
-	int64_t pause_ms = 1;
-	hf_rng rng;
-
-	hf_rng_seed(&rng, (uint64_t)hf_boot_ns() ^ (uint64_t)hf_self()->pid);
-	for (;;) {
-		hf_status st = m->ops->bind(m->store, name, o->mode, fd_out, error);
-		int64_t now_ms = hf_boot_ms();
-		int64_t wake_ms;
-
-		if (st != HF_HELD)
-			return st;
-		if (o->wait_ms == 0 || o->strategy == HF_FAIL_FAST)
-			return st;
-		if (now_ms >= until_ms)
-			return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
-				"lock '%s' was held (flock) for all of the time to wait", name);
-		wake_ms =
-			now_ms + pause_ms + (int64_t)hf_rng_below(&rng, (uint64_t)pause_ms + 1);
-		if (wake_ms > until_ms)
-			wake_ms = until_ms;
-		(void)hf_register_watch(m, name, NULL, wake_ms, o->cancel_fd, NULL);
-		if (hf_fd_readable(o->cancel_fd))
-			return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
-				"lock '%s': waiting was cancelled", name);
-		if (pause_ms < 8)
-			pause_ms *= 2;
-	}
-}
-
-static hf_status acquire_in_store(
-	hf_lease *lease, const hf_acquire_options *o, int64_t wait_ms, hf_error *error)
-{
-	hf_manager *m = lease->manager;
-	hf_attempt_setup setup = hf_manager_setup(m, lease->name, HF_ASK_ACQUIRE);
-	hf_drive drive = {.cancel_fd = o->cancel_fd,
-		.session_fd = lease->session_fd,
-		.session_mode = o->mode};
-	char verifier[HF_VERIFIER_MAX];
-	hf_buf under = HF_BUF_INIT;
-	hf_attempt attempt;
+	int64_t now_ns = hf_boot_ns();
+	int64_t now_ms = now_ns / 1000000;
 	hf_status st;
 
-	fill_request(m, &setup.request, lease, o, verifier);
-	if (setup.request.queue)
-		hf_manager_under(m, o, &under);
-	if (under.failed)
-		return hf_fail_memory(error, "acquire");
-	if (under.len)
-		setup.request.grant.under = under.data;
-	setup.strategy = o->strategy;
-	setup.wait_ms = wait_ms;
-	setup.max_retries = o->max_retries;
-	setup.backoff_min_ms = o->backoff_min_ms;
-	setup.backoff_max_ms = o->backoff_max_ms;
-	st = hf_drive_attempt(m, &setup, &attempt, &drive, error);
-	if (!st) {
-		lease->token = attempt.token;
-		hf_lease_trust(lease, attempt.base_ms);
-	}
-	hf_attempt_free(&attempt);
-	hf_buf_free(&under);
+	memset(acq, 0, sizeof(*acq));
+	acq->options = options;
+	acq->tally.asked_ns = now_ns;
+	acq->bind_pause_ms = 1;
+	acq->bind_pause_max_ms = BIND_PAUSE_MAX_MS;
+	st = hf_manager_check(manager, name, error);
+	if (!st)
+		st = hf_acquire_check(manager, options, error);
+	if (st)
+		return st;
+	acq->until_ms = options->wait_ms < 0 || options->wait_ms > INT64_MAX - now_ms
+				? INT64_MAX
+				: now_ms + options->wait_ms;
+	acq->lease = new_lease(manager, name, options, error);
+	return acq->lease ? HF_OK : HF_NO_MEMORY;
+}
+
+hf_status hf_acquisition_bind(hf_acquisition *acq, int64_t *wake_ms_out, hf_error *error)
+{
+	const hf_acquire_options *o = acq->options;
+	hf_lease *lease = acq->lease;
+	hf_manager *m = lease->manager;
+	hf_status st = HF_OK;
+	int64_t now_ms;
+	hf_rng rng;
+
+	if (!(m->capabilities & HF_CAP_SESSION_BOUND) || lease->session_fd >= 0)
+		return HF_OK;
+	*wake_ms_out = 0;
+	st = m->ops->bind(m->store, lease->name, o->mode, &lease->session_fd, error);
+	acq->tally.retries += acq->tally.conflict;
+	acq->tally.conflict = acq->tally.conflict || st == HF_HELD;
+	if (st != HF_HELD || o->wait_ms == 0 || o->strategy == HF_FAIL_FAST)
+		return st;
+	now_ms = hf_boot_ms();
+	if (now_ms >= acq->until_ms)
+		return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
+			"lock '%s' was held (flock) for all of the time to wait", lease->name);
+	/* Short pauses: nothing wakes us when a neighbour lets go. */
+	hf_rng_seed(&rng, (uint64_t)hf_boot_ns() ^ (uint64_t)hf_self()->pid);
+	*wake_ms_out = now_ms + acq->bind_pause_ms +
+		       (int64_t)hf_rng_below(&rng, (uint64_t)acq->bind_pause_ms + 1);
+	if (*wake_ms_out > acq->until_ms)
+		*wake_ms_out = acq->until_ms;
+	if (acq->bind_pause_ms < acq->bind_pause_max_ms)
+		acq->bind_pause_ms *= 2;
 	return st;
+}
+
+void hf_acquisition_setup(hf_acquisition *acq, hf_attempt_setup *setup, hf_drive *drive)
+{
+	const hf_acquire_options *o = acq->options;
+	hf_lease *lease = acq->lease;
+	hf_manager *m = lease->manager;
+
+	*setup = hf_manager_setup(m, lease->name, HF_ASK_ACQUIRE);
+	fill_request(m, &setup->request, lease, o, acq->verifier);
+	setup->strategy = o->strategy;
+	setup->max_retries = o->max_retries;
+	setup->backoff_min_ms = o->backoff_min_ms;
+	setup->backoff_max_ms = o->backoff_max_ms;
+	setup->wait_ms = acq->until_ms == INT64_MAX ? -1 : acq->until_ms - hf_boot_ms();
+	if (acq->until_ms != INT64_MAX && setup->wait_ms < 1)
+		setup->wait_ms = o->wait_ms ? 1 : 0;
+	*drive = (hf_drive)HF_DRIVE_INIT;
+	drive->session_fd = lease->session_fd;
+	drive->session_mode = o->mode;
+	if (acq->under.len) {
+		setup->request.grant.under = acq->under.data;
+	} else if (setup->request.queue) {
+		drive->options = o;
+		drive->under = &acq->under;
+	}
+}
+
+void hf_acquisition_tell(hf_acquisition *acq, const hf_attempt *attempt)
+{
+	acq->tally.conflict = acq->tally.conflict || attempt->met_holder;
+	acq->tally.retries += attempt->looked_again;
+	acq->tally.ended += attempt->ended;
 }
 
 /*
- * Until it is granted in time to be of use: a store may answer so late that the
- * ttl, which began before it was asked, is over.
+ * A store may answer so late that the ttl, which began before it was asked, is
+ * over.
  */
-static hf_status acquire_in_time(hf_lease *lease, const hf_acquire_options *o, bool one_id,
-	int64_t until_ms, hf_error *error)
+hf_status hf_acquisition_granted(
+	hf_acquisition *acq, const hf_attempt *attempt, bool *again_out, hf_error *error)
 {
-	hf_status st = HF_LOST;
-	int tries = one_id ? 1 : LATE_TRIES;
-	int i;
+	hf_lease *lease = acq->lease;
+	hf_status st;
 
-	for (i = 0; st == HF_LOST && i < tries; i++) {
-		int64_t left_ms = until_ms == INT64_MAX ? -1 : until_ms - hf_boot_ms();
-
-		if (i > 0)
-			hf_new_id(lease->id);
-		if (until_ms != INT64_MAX && left_ms < 1)
-			left_ms = o->wait_ms ? 1 : 0;
-		st = acquire_in_store(lease, o, left_ms, error);
-		if (st) /* HF_LOST here: what was to be re-entered */
-			return st;
-		st = hf_lease_confirm(lease, error);
+	*again_out = false;
+	lease->token = attempt->token;
+	hf_lease_trust(lease, attempt->base_ms);
+	st = hf_lease_confirm(lease, error);
+	if (st != HF_LOST)
+		return st;
+	*again_out = ++acq->too_late < LATE_TRIES && !acq->one_id;
+	if (*again_out) {
+		hf_new_id(lease->id);
+		return st;
 	}
-	if (st == HF_LOST)
-		st = hf_fail(error, one_id ? HF_LOST : HF_UNAVAILABLE, "acquire", 0,
-			"the store takes longer to answer than the ttl of %lld ms lasts: lock "
-			"'%s' was granted and is over; use a longer ttl",
-			(long long)lease->ttl_ms, lease->name);
+	return hf_fail(error, acq->one_id ? HF_LOST : HF_UNAVAILABLE, "acquire", 0,
+		"the store takes longer to answer than the ttl of %lld ms lasts: lock '%s' was "
+		"granted and is over; use a longer ttl",
+		(long long)lease->ttl_ms, lease->name);
+}
+
+hf_status hf_acquisition_end(
+	hf_acquisition *acq, hf_status st, hf_lease **lease_out, hf_error *error)
+{
+	bool again = acq->options->flags & HF_FIRST_TRY;
+	hf_lease *lease = acq->lease;
+
+	*lease_out = NULL;
+	acq->lease = NULL;
+	hf_buf_free(&acq->under);
+	if (st) {
+		if (!again || (st != HF_HELD && st != HF_UNAVAILABLE))
+			hf_count_refused(lease->manager, lease->name, st, &acq->tally);
+		hf_lease_destroy(lease);
+		return st;
+	}
+	/* Before it can be lost. */
+	hf_count_granted(lease, acq->options->strategy, &acq->tally);
+	st = hf_keeper_add(lease, error);
+	if (st)
+		hf_release(lease, NULL);
+	else
+		*lease_out = lease;
 	return st;
 }
+
+/* ---- blocking ---- */
+
+static hf_status bind_session(hf_acquisition *acq, hf_error *error)
+{
+	int cancel_fd = acq->options->cancel_fd;
+	hf_manager *m = acq->lease->manager;
+	int64_t wake_ms = 0;
+
+	for (;;) {
+		hf_status st = hf_acquisition_bind(acq, &wake_ms, error);
+
+		if (st != HF_HELD || !wake_ms)
+			return st;
+		(void)hf_register_watch(m, acq->lease->name, NULL, wake_ms, cancel_fd, NULL);
+		if (hf_fd_readable(cancel_fd))
+			return hf_fail(error, HF_TIMED_OUT, "acquire", 0,
+				"lock '%s': waiting was cancelled", acq->lease->name);
+	}
+}
+
+static hf_status acquire_in_store(hf_acquisition *acq, hf_error *error)
+{
+	hf_attempt_setup setup;
+	hf_attempt attempt;
+	hf_drive drive;
+	hf_status st;
+	bool again;
+
+	do {
+		hf_acquisition_setup(acq, &setup, &drive);
+		drive.cancel_fd = acq->options->cancel_fd;
+		again = false;
+		st = hf_drive_attempt(acq->lease->manager, &setup, &attempt, &drive, error);
+		hf_acquisition_tell(acq, &attempt);
+		if (!st)
+			st = hf_acquisition_granted(acq, &attempt, &again, error);
+		hf_attempt_free(&attempt);
+	} while (again);
+	return st;
+}
+
+const hf_acquire_options hf_acquire_defaults = HF_ACQUIRE_OPTIONS_INIT;
 
 hf_status hf_acquire_part(hf_manager *manager, const char *name, const hf_acquire_options *o,
 	const char *id, bool gathered, hf_lease **lease_out, hf_error *error)
 {
-	int64_t until_ms;
-	hf_lease *lease;
+	hf_acquisition acq;
 	hf_status st;
 
 	*lease_out = NULL;
-	st = hf_manager_check(manager, name, error);
-	if (!st)
-		st = hf_acquire_check(manager, o, error);
+	st = hf_acquisition_begin(&acq, manager, name, o, error);
 	if (st)
 		return st;
-	lease = new_lease(manager, name, o, id, gathered, error);
-	if (!lease)
-		return HF_NO_MEMORY;
-	until_ms = hf_boot_ms();
-	until_ms = o->wait_ms < 0 || o->wait_ms > INT64_MAX - until_ms ? INT64_MAX
-								       : until_ms + o->wait_ms;
-	if (manager->capabilities & HF_CAP_SESSION_BOUND)
-		st = bind_session(manager, name, o, until_ms, &lease->session_fd, error);
+	if (id)
+		hf_copy(acq.lease->id, sizeof(acq.lease->id), id);
+	acq.one_id = id;
+	acq.lease->gathered = gathered;
+	acq.lease->renews = acq.lease->renews || gathered;
+	st = bind_session(&acq, error);
 	if (!st)
-		st = acquire_in_time(lease, o, id, until_ms, error);
-	if (st) {
-		hf_lease_destroy(lease);
-		return st;
-	}
-	st = hf_keeper_add(lease, error);
-	if (st) {
-		hf_release(lease, NULL);
-		return st;
-	}
-	*lease_out = lease;
-	return HF_OK;
+		st = acquire_in_store(&acq, error);
+	return hf_acquisition_end(&acq, st, lease_out, error);
 }
 
 hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_options *options,
 	hf_lease **lease_out, hf_error *error)
 {
-	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
-	const hf_acquire_options *o = options ? options : &defaults;
+	const hf_acquire_options *o = options ? options : &hf_acquire_defaults;
 	const hf_want want = {manager, name, o};
 
 	if (o->size == sizeof(*o) && (o->flags & HF_TREE_NAME))

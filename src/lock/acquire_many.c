@@ -72,9 +72,7 @@ static bool same_place(const struct many *w, const struct part *a, const struct 
 
 static const hf_acquire_options *options_of(const hf_want *want)
 {
-	static const hf_acquire_options defaults = HF_ACQUIRE_OPTIONS_INIT;
-
-	return want->options ? want->options : &defaults;
+	return want->options ? want->options : &hf_acquire_defaults;
 }
 
 static bool is_tree(const struct many *w, size_t want)
@@ -315,7 +313,7 @@ static hf_status hand_all_over(struct many *w)
 	for (i = 0; i < w->count; i++) {
 		const hf_acquire_options *o = options_of(&w->wants[i]);
 
-		hf_lease_watch_loss(w->leases[i], o->on_lost, o->on_lost_arg);
+		hf_lease_hand_over(w->leases[i], o->on_lost, o->on_lost_arg);
 	}
 	return HF_OK;
 }

@@ -54,6 +54,12 @@ hf_status hf_release_by(
 		setup.request.who = named.who;
 		setup.wait_ms = HF_SETTLE_MS;
 		st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
+		/* One whose answer was lost may have landed without a count of its grants. */
+		if (!st)
+			hf_count(manager, name, HF_COUNT_RELEASES,
+				attempt.ended ? attempt.ended : 1);
+		else if (st != HF_NOT_OWNER && st != HF_LOST)
+			hf_count(manager, name, HF_COUNT_FAILED_RELEASES, 1);
 		hf_attempt_free(&attempt);
 	}
 	/* An earlier release may have been killed before it came to them. */
@@ -234,6 +240,8 @@ static hf_status force(
 	st = hf_drive_attempt(m, &setup, &attempt, NULL, error);
 	if (ended_out)
 		*ended_out = attempt.ended;
+	if (!st)
+		hf_count(m, name, HF_COUNT_FORCED, attempt.ended > 0);
 	hf_attempt_free(&attempt);
 	/* Nothing stands on their intentions any more; what stays ends by its ttl. */
 	if (!st)
@@ -342,7 +350,7 @@ static void forget_if_old(
 static hf_status clean_one(hf_manager *m, const char *name, int64_t forget_after_ms,
 	hf_cleanup_report *report, hf_error *error)
 {
-	static const hf_drive plain = HF_DRIVE_INIT;
+	hf_drive plain = HF_DRIVE_INIT;
 	hf_attempt_setup setup = hf_manager_setup(m, name, HF_ASK_REAP);
 	hf_now now = hf_now_here();
 	hf_attempt attempt;

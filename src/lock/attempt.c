@@ -364,6 +364,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		a->state = HF_ATTEMPT_PROBE;
 		return HF_STEP_PROBE;
 	}
+	a->met_holder = a->met_holder || a->verdict.status == HF_HELD;
 	if (a->verdict.swap)
 		return want_swap(a, now);
 	if (a->verdict.status == HF_HELD)
@@ -553,6 +554,7 @@ void hf_attempt_on_swap(
 
 void hf_attempt_on_wake(hf_attempt *attempt)
 {
+	attempt->looked_again++;
 	attempt->woken = true;
 	attempt->state = HF_ATTEMPT_READ;
 }

@@ -117,6 +117,8 @@ typedef struct hf_attempt {
 	 */
 	int64_t base_ms;
 	size_t ended; /* grants that this ended, of others */
+	bool met_holder; /* it was held when we looked */
+	uint32_t looked_again; /* after a wait */
 	bool regressed; /* the store went back behind what we knew */
 	hf_error error;
 
@@ -186,6 +188,13 @@ void hf_attempt_free(hf_attempt *attempt);
  * to begin with), so that not every attempt allocates anew.
  */
 void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from);
+
+/*
+ * WAIT, and for long: leave what can be read again to `spare`, as above. Only
+ * hf_attempt_on_wake() or hf_attempt_cancel() may follow; and before the next step
+ * it may take memory from there again.
+ */
+void hf_attempt_rest(hf_attempt *attempt, hf_attempt *spare);
 
 /*
  * Evidence for each grant and waiter of attempt->record, with nothing known.

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-void hf_attempt_free(hf_attempt *attempt)
+static void free_gathered(hf_attempt *attempt)
 {
 	hf_snapshot_clear(&attempt->snap);
 	hf_snapshot_clear(&attempt->reply);
@@ -14,13 +14,20 @@ void hf_attempt_free(hf_attempt *attempt)
 	hf_buf_free(&attempt->line);
 	hf_buf_free(&attempt->summary);
 	hf_buf_free(&attempt->deadlock.words);
-	hf_observer_free(&attempt->own_observer);
 	free(attempt->evidence);
 	attempt->evidence = NULL;
+	attempt->evidence_cap = 0;
 	free(attempt->waiters);
 	attempt->waiters = NULL;
+	attempt->waiters_cap = 0;
 	free(attempt->view);
 	attempt->view = NULL;
+}
+
+void hf_attempt_free(hf_attempt *attempt)
+{
+	free_gathered(attempt);
+	hf_observer_free(&attempt->own_observer);
 }
 
 /* *items gets room for n of `size` bytes, zeroed. */
@@ -79,4 +86,15 @@ void hf_attempt_exchange_memory(hf_attempt *to, hf_attempt *from)
 	to->evidence_cap = from->evidence_cap;
 	from->evidence = evidence;
 	from->evidence_cap = cap;
+}
+
+void hf_attempt_rest(hf_attempt *attempt, hf_attempt *spare)
+{
+	hf_attempt_exchange_memory(spare, attempt);
+	free_gathered(attempt);
+	hf_record_init(&attempt->record);
+	hf_record_init(&attempt->next);
+	attempt->decoded = false;
+	attempt->written = false;
+	attempt->bare = false;
 }

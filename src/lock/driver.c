@@ -1,4 +1,5 @@
 /* Runs an attempt: does what it wants and tells it what came of it. */
+#include "async.h"
 #include "bell.h"
 #include "manager.h"
 #include "queue.h"
@@ -51,6 +52,12 @@ static void probe(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 	bool local = (m->capabilities & HF_CAP_HOST_LOCAL) != 0;
 	size_t i;
 
+	if (drive->under && !a->queued) {
+		hf_buf_clear(drive->under);
+		hf_manager_under(m, drive->options, drive->under);
+		if (drive->under->len && !drive->under->failed)
+			a->setup.request.grant.under = drive->under->data;
+	}
 	if (a->probe_waiter >= 0) {
 		a->waiters[a->probe_waiter].dead =
 			local && hf_process_proven_dead(
@@ -85,8 +92,11 @@ static void bury_the_dead(const hf_attempt *a)
 
 static void ring(void *arg, const hf_waiter *waiter)
 {
-	(void)arg;
-	if (!strcmp(waiter->want.process.boot, hf_self()->boot))
+	hf_manager *m = arg;
+
+	if (strcmp(waiter->want.process.boot, hf_self()->boot) != 0)
+		return;
+	if (!hf_async_ring(m, waiter->want.id))
 		hf_bell_ring(waiter->want.id);
 }
 
@@ -132,32 +142,31 @@ static void look(hf_manager *m, hf_attempt *a)
 
 /* ---- waiting ---- */
 
-#define HOLDER_ENDED (-2)
-
-/*
- * A descriptor that tells when the process in the way ends, if it can be had:
- * no need then to look again and again whether it is still there. HOLDER_ENDED
- * if it has ended already: what keeps the grant then is its children.
- */
-static int holder_pidfd(hf_manager *m, const hf_attempt *a)
+const hf_process *hf_drive_holder(hf_manager *m, const hf_attempt *a)
 {
 	const hf_process *me = hf_self();
 	const hf_grant *g;
-	struct pollfd poller = {.events = POLLIN};
 
 	if (a->verdict.blocker < 0 || (size_t)a->verdict.blocker >= a->record.grant_count)
-		return -1;
+		return NULL;
 	g = &a->record.grants[a->verdict.blocker];
 	if (!(g->flags & HF_GRANT_BOUND) || !(m->capabilities & HF_CAP_HOST_LOCAL) ||
 		g->process.pid <= 0 || g->process.pid == me->pid ||
 		g->process.pidns != me->pidns || strcmp(g->process.boot, me->boot) != 0)
-		return -1;
-	poller.fd = (int)syscall(SYS_pidfd_open, (pid_t)g->process.pid, 0);
+		return NULL;
+	return &g->process;
+}
+
+int hf_drive_pidfd(const hf_process *process)
+{
+	struct pollfd poller = {.events = POLLIN};
+
+	poller.fd = (int)syscall(SYS_pidfd_open, (pid_t)process->pid, 0);
 	if (poller.fd < 0)
-		return HOLDER_ENDED;
+		return HF_HOLDER_ENDED;
 	if (poll(&poller, 1, 0) != 0) {
 		close(poller.fd);
-		return HOLDER_ENDED;
+		return HF_HOLDER_ENDED;
 	}
 	return poller.fd;
 }
@@ -196,16 +205,45 @@ static void wait_in_line(int64_t wake_ms, int bell, int cancel_fd)
 		(void)poll(fds, 2, left_ms > 60000 ? 60000 : (int)left_ms);
 }
 
+#define BELL_ALONE_MS 100
+
+/*
+ * Who has a bell listens to it alone for a while: a store's watch tells of each
+ * who joins the line too, and most waits are over by then. True: it is time to
+ * look again.
+ */
+static bool heard(int bell, int cancel_fd, int holder, int64_t wake_ms)
+{
+	struct pollfd fds[3] = {{.fd = bell, .events = POLLIN},
+		{.fd = cancel_fd, .events = POLLIN}, {.fd = holder, .events = POLLIN}};
+	int64_t now_ms = hf_boot_ms();
+	int64_t left_ms = wake_ms - now_ms;
+
+	if (bell < 0)
+		return false;
+	if (left_ms <= 0)
+		return true;
+	return poll(fds, 3, left_ms < BELL_ALONE_MS ? (int)left_ms : BELL_ALONE_MS) != 0 ||
+	       left_ms < BELL_ALONE_MS;
+}
+
 static void watch_store(hf_manager *m, hf_attempt *a, const hf_drive *drive, int bell)
 {
-	int holder = holder_pidfd(m, a);
+	const hf_process *process = hf_drive_holder(m, a);
+	int holder = process ? hf_drive_pidfd(process) : -1;
 	int fds[3] = {bell, drive->cancel_fd, holder};
-	int any = any_of(fds, 3);
 	int64_t wake_ms = a->wake_ms;
 	int64_t soon_ms = hf_boot_ms() + 50;
+	int any;
 
-	if (holder == HOLDER_ENDED && wake_ms > soon_ms)
+	if (holder == HF_HOLDER_ENDED && wake_ms > soon_ms)
 		wake_ms = soon_ms;
+	if (heard(bell, drive->cancel_fd, holder, wake_ms)) {
+		if (holder >= 0)
+			close(holder);
+		return;
+	}
+	any = any_of(fds, 3);
 	if (hf_register_watch(m, a->setup.name, a->snap.etag.len ? &a->snap.etag : NULL,
 		    wake_ms, any >= 0 ? any : drive->cancel_fd, NULL)) {
 		/* Watching failed: the backstop alone, without spinning. */
@@ -227,19 +265,19 @@ static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive,
 }
 
 /* It is in: tell those whom it concerns, clear up after those it ended. */
-static void after_swap(const hf_attempt *a)
+static void after_swap(hf_manager *m, const hf_attempt *a)
 {
 	if (a->verdict.ended || a->record.waiter_count)
 		bury_the_dead(a);
 	if (a->next.waiter_count)
-		hf_queue_to_ring(&a->record, &a->next, a->setup.request.grant.id, ring, NULL);
+		hf_queue_to_ring(&a->record, &a->next, a->setup.request.grant.id, ring, m);
+	hf_async_changed(m, a->setup.name, a->setup.request.grant.id);
 }
 
-static hf_step drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *drive,
-	hf_now now, bool nowait, int *bell)
+static hf_step drive_until(
+	hf_manager *m, hf_attempt *attempt, hf_drive *drive, hf_now now, bool nowait, int *bell)
 {
 	hf_attempt *a = attempt;
-	bool observed = false;
 	hf_error error;
 
 	for (;;) {
@@ -257,16 +295,16 @@ static hf_step drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *d
 			break;
 		case HF_STEP_PROBE:
 			probe(m, a, drive);
-			if (!observed && needs_observation(m, &a->record)) {
+			if (!drive->observed && needs_observation(m, &a->record)) {
 				hf_observed_load(m, a->setup.name, a->setup.observer);
-				observed = true;
+				drive->observed = true;
 			}
 			hf_attempt_on_probe(a);
 			now = hf_now_here();
 			break;
 		case HF_STEP_SWAP:
 			/* Before anybody can ring it. */
-			if (a->queued && *bell < 0)
+			if (a->queued && *bell < 0 && !drive->rung)
 				*bell = hf_bell_new(a->setup.request.grant.id);
 			st = hf_register_swap(
 				m, a->setup.name, &a->snap.etag, &a->change, &a->reply, &error);
@@ -278,7 +316,7 @@ static hf_step drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *d
 			if (st || !m->host_clock[0])
 				now = hf_now_here();
 			if (!st)
-				after_swap(a);
+				after_swap(m, a);
 			hf_attempt_on_swap(a, st, &error, now);
 			break;
 		case HF_STEP_LOOK:
@@ -297,7 +335,7 @@ static hf_step drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *d
 			hf_attempt_on_wake(a);
 			break;
 		case HF_STEP_DONE:
-			if (observed && a->status != HF_OK)
+			if (drive->observed && a->status != HF_OK)
 				hf_observed_save(m, a->setup.name, a->setup.observer);
 			return step;
 		}
@@ -305,7 +343,7 @@ static hf_step drive_until(hf_manager *m, hf_attempt *attempt, const hf_drive *d
 }
 
 hf_step hf_drive_until(
-	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_now now, bool nowait)
+	hf_manager *m, hf_attempt *attempt, hf_drive *drive, hf_now now, bool nowait)
 {
 	int bell = -1;
 	hf_step step = drive_until(m, attempt, drive, now, nowait, &bell);
@@ -316,14 +354,19 @@ hf_step hf_drive_until(
 }
 
 hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *attempt,
-	const hf_drive *drive, hf_error *error)
+	hf_drive *drive, hf_error *error)
 {
-	static const hf_drive plain = HF_DRIVE_INIT;
+	hf_drive plain = HF_DRIVE_INIT;
 	hf_now now = hf_now_here();
 
 	hf_attempt_init(attempt, setup, now);
 	hf_manager_recall(m, attempt);
 	hf_drive_until(m, attempt, drive ? drive : &plain, now, false);
+	return hf_drive_end(m, attempt, error);
+}
+
+hf_status hf_drive_end(hf_manager *m, hf_attempt *attempt, hf_error *error)
+{
 	hf_manager_remember(m, attempt);
 	if (attempt->regressed)
 		hf_manager_log(m,
@@ -335,7 +378,8 @@ hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_atte
 	if (attempt->status && error) {
 		*error = attempt->error;
 		error->kind = attempt->status;
-		if (setup->request.ask == HF_ASK_RELEASE && hf_is_no_room(error->native))
+		if (attempt->setup.request.ask == HF_ASK_RELEASE &&
+			hf_is_no_room(error->native))
 			hf_fail_advise(error,
 				"the lease stays until its ttl is over: make room, and "
 				"release it again");

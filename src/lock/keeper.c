@@ -85,7 +85,7 @@ static bool start_renewal(hf_lease *lease)
 /* Work on a seized lease; true: it is lost. */
 static bool renew(hf_lease *lease)
 {
-	static const hf_drive plain = HF_DRIVE_INIT;
+	hf_drive plain = HF_DRIVE_INIT;
 	hf_attempt *a;
 	hf_status st;
 
@@ -170,14 +170,23 @@ static void close_fds(hf_manager *m)
 		close(m->keeper_bell);
 }
 
-/* The thread takes no signals: they belong to the program. */
-static int start_thread(hf_manager *m)
+int hf_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg)
 {
 	sigset_t all;
 	sigset_t before;
 	int failed;
 
 	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(thread, NULL, fn, arg);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return failed;
+}
+
+static int start_thread(hf_manager *m)
+{
+	int failed;
+
 	m->keeper_timer = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
 	m->keeper_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (m->keeper_timer < 0 || m->keeper_bell < 0) {
@@ -185,9 +194,7 @@ static int start_thread(hf_manager *m)
 		close_fds(m);
 		return failed;
 	}
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = pthread_create(&m->keeper, NULL, keep, m);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	failed = hf_thread_start(&m->keeper, keep, m);
 	if (failed)
 		close_fds(m);
 	return failed;

@@ -21,6 +21,15 @@ static int64_t trusted_until_ms(int64_t base_ms, int64_t ttl_ms)
 	return base_ms + ttl_ms - hf_trust_margin_ms(ttl_ms);
 }
 
+/* The next renewal of what was asked for at base_ms. */
+static int64_t due_after(const hf_lease *lease, int64_t base_ms, int64_t ttl_ms)
+{
+	int64_t third_ms = ttl_ms / 3;
+	bool sooner = lease->renew_ms && lease->renew_ms < third_ms;
+
+	return base_ms + (sooner ? lease->renew_ms : third_ms);
+}
+
 void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 {
 	int64_t ttl_ms = lease->ttl_ms;
@@ -31,7 +40,7 @@ void hf_lease_trust(hf_lease *lease, int64_t base_ms)
 		return;
 	}
 	lease->trust_until_ms = trusted_until_ms(base_ms, ttl_ms);
-	lease->due_ms = lease->renews ? base_ms + ttl_ms / 3 : INT64_MAX;
+	lease->due_ms = lease->renews ? due_after(lease, base_ms, ttl_ms) : INT64_MAX;
 }
 
 uint64_t hf_lease_next_renewal(hf_lease *lease)
@@ -65,6 +74,7 @@ void hf_lease_tell_lost(hf_lease *lease)
 
 	if (atomic_exchange(&lease->lost, true))
 		return;
+	hf_count_lost(lease);
 	/* Nothing stands on these any more: renewed no longer, they end. */
 	for (i = 0; i < lease->above_count; i++)
 		lease->above[i]->lost = true;
@@ -95,6 +105,20 @@ void hf_lease_let_go(hf_lease *lease)
 	pthread_cond_broadcast(&m->changed);
 	hf_keeper_notice_nolock(lease);
 	pthread_mutex_unlock(&m->mutex);
+}
+
+/* Nobody else works on it meanwhile: what was lost a moment ago has not been told. */
+void hf_lease_hand_over(hf_lease *lease, hf_lost_fn on_lost, void *on_lost_arg)
+{
+	bool lost;
+
+	hf_lease_seize(lease);
+	lost = lease->lost;
+	lease->on_lost = on_lost;
+	lease->on_lost_arg = on_lost_arg;
+	hf_lease_let_go(lease);
+	if (lost && on_lost)
+		on_lost(lease, on_lost_arg);
 }
 
 int64_t hf_lease_remaining_ms(const hf_lease *lease)
@@ -233,10 +257,12 @@ static hf_status give_all_back(hf_lease *lease, hf_error *error)
 	hf_status worst = give_back(lease, error);
 	size_t i = lease->above_count;
 
+	hf_count_released(lease, worst);
 	while (i-- > 0) {
 		hf_error why;
 		hf_status st = give_back(lease->above[i], &why);
 
+		hf_count_released(lease->above[i], st);
 		if (!st || worst == HF_LOST || (worst && st != HF_LOST))
 			continue;
 		worst = st;
@@ -312,7 +338,7 @@ static hf_status shorten(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	if (trusted_until_ms(now_ms, ttl_ms) < before_until_ms)
 		lease->trust_until_ms = trusted_until_ms(now_ms, ttl_ms);
 	if (lease->renews)
-		lease->due_ms = now_ms + ttl_ms / 3;
+		lease->due_ms = due_after(lease, now_ms, ttl_ms);
 	st = renew(lease, ttl_ms, error);
 	/* It never will have it: as before, unless that was over meanwhile. */
 	if (st && st != HF_UNKNOWN && st != HF_LOST && hf_lease_valid(lease)) {
@@ -478,18 +504,5 @@ void hf_lease_stand_on(hf_lease *lease, hf_lease **above, size_t count)
 	lease->above_count = count;
 	pthread_mutex_unlock(&lease->manager->mutex);
 	for (i = 0; i < count; i++)
-		hf_lease_watch_loss(above[i], tell_below, lease);
-}
-
-void hf_lease_watch_loss(hf_lease *lease, hf_lost_fn on_lost, void *arg)
-{
-	bool lost;
-
-	hf_lease_seize(lease);
-	lost = lease->lost;
-	lease->on_lost = on_lost;
-	lease->on_lost_arg = arg;
-	hf_lease_let_go(lease);
-	if (lost && on_lost)
-		on_lost(lease, arg);
+		hf_lease_hand_over(above[i], tell_below, lease);
 }

@@ -1,5 +1,6 @@
 /* Opening and closing a manager, and what it knows between calls. */
 #include "manager.h"
+#include "async.h"
 #include "base/sha256.h"
 #include "fence.h"
 #include "store/registry.h"
@@ -109,11 +110,13 @@ void hf_close(hf_manager *manager)
 	 */
 	if (manager->fork_generation != hf_fork_generation())
 		return;
+	hf_async_stop(manager);
 	hf_keeper_stop(manager);
 	hf_liveness_free(manager->liveness);
 	if (manager->store)
 		manager->ops->close(manager->store);
 	hf_attempt_free(&manager->spare);
+	hf_counts_free(&manager->counts);
 	for (i = 0; i < HF_KNOWN_NAMES; i++) {
 		free(manager->known[i].name);
 		hf_snapshot_clear(&manager->known[i].snapshot);

@@ -6,6 +6,7 @@
  *	acquire_many.c  several of them, all or none
  *	tree_name.c names that are paths: what stands above them
  *	held_under.c  what is kept while one waits
+ *	async.c	    those that are waited for without a thread each; see async.h
  *	lease.c     a lease in hand: queries, release, extend, convert
  *	driver.c    runs an attempt, blocking
  *	bell.c	    wakes those whose turn has come
@@ -15,6 +16,7 @@
  *	admin.c     release_by, force_release, cleanup
  *	admit.c     fences
  *	observed.c  observations kept between runs
+ *	metrics.c   what is counted
  *
  * Locks: manager.mutex guards the list of leases, the keeper's state, the
  * known states and the liveness file. It is never held during a store
@@ -27,6 +29,7 @@
 #include "attempt.h"
 #include "base/process.h"
 #include "base/url.h"
+#include "metrics.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -64,6 +67,7 @@ struct hf_manager {
 	pthread_cond_t changed; /* of a lease's `busy` */
 	struct hf_known known[HF_KNOWN_NAMES];
 	hf_attempt spare; /* its memory, for the next attempt */
+	hf_counts_table counts;
 	hf_liveness *liveness;
 	atomic_bool liveness_tried; /* then `liveness` stays as it is */
 	hf_lease *leases;
@@ -73,6 +77,8 @@ struct hf_manager {
 	int keeper_timer; /* valid while keeper_runs */
 	int keeper_bell;
 	pthread_t keeper;
+	/* What is waited for without a thread of its own; NULL: never was. */
+	struct hf_async *_Atomic async;
 };
 
 struct hf_lease {
@@ -90,6 +96,7 @@ struct hf_lease {
 	bool bound;
 	_Atomic uint64_t token;
 	_Atomic int64_t ttl_ms;
+	int64_t renew_ms; /* 0: each third of the ttl */
 	_Atomic int64_t trust_until_ms; /* INT64_MAX: ttl 0 */
 	_Atomic bool lost;
 	int lost_fd; /* eventfd; -1: not asked for */
@@ -99,6 +106,8 @@ struct hf_lease {
 	uint64_t renewals; /* (keeper) */
 	int64_t due_ms; /* (keeper) when to renew next */
 	hf_attempt *renewal; /* (keeper) under way; NULL: none */
+	int64_t granted_ns; /* on hf_boot_ns() */
+	hf_counts *counts; /* of its name; NULL: it does not count (yet) */
 	/* One of several that are not all had: renewed meanwhile, whatever it is to be. */
 	bool gathered;
 	/* Of a tree name: its intentions on the names above, the root first. */
@@ -152,8 +161,58 @@ void hf_manager_under(hf_manager *m, const hf_acquire_options *o, hf_buf *out);
 /* Is this one of our leases, and lost? */
 bool hf_manager_knows_lost(hf_manager *m, const char *id);
 
+/* ---- driver.c ---- */
+
+typedef struct hf_drive {
+	int cancel_fd; /* -1: none */
+	int session_fd; /* -1: none; else conflicting grants are dead */
+	hf_mode session_mode;
+	/*
+	 * Options of an acquisition, and where to write what it stands under, once it
+	 * is known that it must wait; NULL: it stands under nothing more.
+	 */
+	const hf_acquire_options *options;
+	hf_buf *under;
+	bool rung; /* the caller hears its bell */
+	bool observed; /* by the driver: earlier runs' observations are loaded */
+} hf_drive;
+#define HF_DRIVE_INIT                                          \
+	{                                                      \
+		-1, -1, HF_EXCLUSIVE, NULL, NULL, false, false \
+	}
+
+/* Now, without waiting; false for -1. */
+bool hf_fd_readable(int fd);
+/*
+ * Carry out what the attempt wants, from `now` on, until it is done, or, with
+ * `nowait`, until it wants to wait (then HF_STEP_WAIT comes back).
+ */
+hf_step hf_drive_until(
+	hf_manager *m, hf_attempt *attempt, hf_drive *drive, hf_now now, bool nowait);
+/* It is done: remember what it saw, tell what is to be told; its answer. */
+hf_status hf_drive_end(hf_manager *m, hf_attempt *attempt, hf_error *error);
+/*
+ * All of it: begin, recall, drive, remember; the answer. The attempt is to be
+ * freed by the caller in any case. `drive` may be NULL.
+ */
+hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *attempt,
+	hf_drive *drive, hf_error *error);
+/*
+ * WAIT: the process that is in the way, if its end can be waited for; else
+ * NULL. Borrowed from the attempt.
+ */
+const hf_process *hf_drive_holder(hf_manager *m, const hf_attempt *a);
+/*
+ * A descriptor that tells when a process of this host ends: no need then to look
+ * again and again whether it is still there. HF_HOLDER_ENDED if it has ended
+ * already: what keeps the grant then is its children.
+ */
+#define HF_HOLDER_ENDED (-2)
+int hf_drive_pidfd(const hf_process *process);
+
 /* ---- acquire.c ---- */
 
+extern const hf_acquire_options hf_acquire_defaults;
 /* HF_INVALID: these options are not for this store, or for none. */
 hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_error *error);
 /*
@@ -164,32 +223,43 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 hf_status hf_acquire_part(hf_manager *manager, const char *name, const hf_acquire_options *o,
 	const char *id, bool gathered, hf_lease **lease_out, hf_error *error);
 
-/* ---- driver.c ---- */
-
-typedef struct hf_drive {
-	int cancel_fd; /* -1: none */
-	int session_fd; /* -1: none; else conflicting grants are dead */
-	hf_mode session_mode;
-} hf_drive;
-#define HF_DRIVE_INIT                \
-	{                            \
-		-1, -1, HF_EXCLUSIVE \
-	}
-
 /*
- * Carry out what the attempt wants, from `now` on, until it is done, or, with
- * `nowait`, until it wants to wait (then HF_STEP_WAIT comes back).
+ * One acquisition: the steps that the blocking call and async.h have in common.
+ *
+ *	begin	checks, and makes the lease
+ *	bind	(session-bound stores) asks the medium, until it is not HELD
+ *	setup	of an attempt, to be driven until it is done
+ *	granted	when it was OK: is it in time to be of use?
+ *	end	the keeper gets the lease, or it is freed
  */
-/* Now, without waiting; false for -1. */
-bool hf_fd_readable(int fd);
-hf_step hf_drive_until(
-	hf_manager *m, hf_attempt *attempt, const hf_drive *drive, hf_now now, bool nowait);
-/*
- * All of it: begin, recall, drive, remember; the answer. The attempt is to be
- * freed by the caller in any case. `drive` may be NULL.
- */
-hf_status hf_drive_attempt(hf_manager *m, const hf_attempt_setup *setup, hf_attempt *attempt,
-	const hf_drive *drive, hf_error *error);
+typedef struct hf_acquisition {
+	hf_lease *lease; /* ours until the end */
+	const hf_acquire_options *options; /* borrowed */
+	int64_t until_ms; /* INT64_MAX: waits for ever */
+	int64_t bind_pause_ms;
+	int64_t bind_pause_max_ms; /* may be raised */
+	int too_late; /* grants that came when their ttl was over */
+	bool one_id; /* it keeps its id: one that came too late is HF_LOST */
+	char verifier[HF_VERIFIER_MAX];
+	hf_buf under; /* what it stands under, once that is known */
+	hf_tally tally; /* what it has met, for the metrics */
+} hf_acquisition;
+
+/* On any status but HF_OK there is no lease, and nothing to end. */
+hf_status hf_acquisition_begin(hf_acquisition *acq, hf_manager *manager, const char *name,
+	const hf_acquire_options *options, hf_error *error);
+/* HF_HELD with *wake_ms_out: ask again then. With 0 there: it is the answer. */
+hf_status hf_acquisition_bind(hf_acquisition *acq, int64_t *wake_ms_out, hf_error *error);
+/* The setup borrows from the acquisition. */
+void hf_acquisition_setup(hf_acquisition *acq, hf_attempt_setup *setup, hf_drive *drive);
+/* What the attempt met, whatever came of it. Before `granted`. */
+void hf_acquisition_tell(hf_acquisition *acq, const hf_attempt *attempt);
+/* *again_out (then it is HF_LOST): from setup on, under the lease's new id. */
+hf_status hf_acquisition_granted(
+	hf_acquisition *acq, const hf_attempt *attempt, bool *again_out, hf_error *error);
+/* With `st`, the answer so far. */
+hf_status hf_acquisition_end(
+	hf_acquisition *acq, hf_status st, hf_lease **lease_out, hf_error *error);
 
 /* ---- lease.c ---- */
 
@@ -209,6 +279,10 @@ hf_status hf_lease_confirm(hf_lease *lease, hf_error *error);
 uint64_t hf_lease_next_renewal(hf_lease *lease);
 /* Lost: wake the descriptor, call back. Once. Without the mutex. */
 void hf_lease_tell_lost(hf_lease *lease);
+/*
+ * From now on the caller is told of its loss; at once if that was a moment ago.
+ */
+void hf_lease_hand_over(hf_lease *lease, hf_lost_fn on_lost, void *on_lost_arg);
 void hf_lease_destroy(hf_lease *lease);
 /*
  * All are had: from now on it is what `o` says. One that nobody will renew is
@@ -216,11 +290,6 @@ void hf_lease_destroy(hf_lease *lease);
  */
 hf_status hf_lease_settle(
 	hf_lease *lease, const hf_acquire_options *o, bool last, hf_error *error);
-/*
- * From now on its loss is told so. Nobody else works on it meanwhile: what was lost
- * a moment ago has not been told, and is now.
- */
-void hf_lease_watch_loss(hf_lease *lease, hf_lost_fn on_lost, void *arg);
 /* From now on `lease` stands on these; it owns the array and them. */
 void hf_lease_stand_on(hf_lease *lease, hf_lease **above, size_t count);
 /* Wait until nobody works on it and take it / give it back. */
@@ -229,6 +298,8 @@ void hf_lease_let_go(hf_lease *lease);
 
 /* ---- keeper.c ---- */
 
+/* A thread that takes no signals: they belong to the program. 0, or errno. */
+int hf_thread_start(pthread_t *thread, void *(*fn)(void *), void *arg);
 /*
  * From now on the keeper knows the lease, so that closing the manager reaches
  * it; it looks after those that are bound.

@@ -1,7 +1,7 @@
 /* The record in memory and its text form. See record.h. */
 #include "record.h"
-#include "fields.h"
 #include "modes.h"
+#include "record_wait.h"
 
 #include <stdlib.h>
 
@@ -133,13 +133,18 @@ bool hf_record_copy(hf_record *to, const hf_record *from)
 			return false;
 		*g = from->grants[i];
 	}
-	for (i = 0; i < from->waiter_count; i++) {
-		hf_waiter *w = hf_record_add_waiter(to);
+	if (to->waiter_cap < from->waiter_count) {
+		hf_waiter *waiters =
+			reallocarray(to->waiters, from->waiter_cap, sizeof(*waiters));
 
-		if (!w)
+		if (!waiters)
 			return false;
-		*w = from->waiters[i];
+		to->waiters = waiters;
+		to->waiter_cap = from->waiter_cap;
 	}
+	if (from->waiter_count)
+		memcpy(to->waiters, from->waiters, from->waiter_count * sizeof(*to->waiters));
+	to->waiter_count = from->waiter_count;
 	to->name = from->name;
 	to->gen = from->gen;
 	to->counter = from->counter;
@@ -153,45 +158,34 @@ bool hf_record_copy(hf_record *to, const hf_record *from)
 
 /* ---- the fields ---- */
 
-#define GRANT_FIELDS(s, prefix)                                            \
-	HF_FIELD("id", HF_FIELD_TEXT, s, prefix id),                       \
-		HF_FIELD("group", HF_FIELD_TEXT, s, prefix group),         \
-		HF_FIELD("m", HF_FIELD_MODE, s, prefix mode),              \
-		HF_FIELD("lim", HF_FIELD_U32, s, prefix limit),            \
-		HF_FIELD("fl", HF_FIELD_U32, s, prefix flags),             \
-		HF_FIELD("pri", HF_FIELD_I32, s, prefix priority),         \
-		HF_FIELD("tok", HF_FIELD_U64, s, prefix token),            \
-		HF_FIELD("ttl", HF_FIELD_I64, s, prefix ttl_ms),           \
-		HF_FIELD("delay", HF_FIELD_I64, s, prefix lock_delay_ms),  \
-		HF_FIELD("ren", HF_FIELD_U64, s, prefix renewals),         \
-		HF_FIELD("gen", HF_FIELD_U64, s, prefix gen),              \
-		HF_FIELD("at", HF_FIELD_I64, s, prefix acquired_wall_ms),  \
-		HF_FIELD("clk", HF_FIELD_TEXT, s, prefix clock),           \
-		HF_FIELD("dl", HF_FIELD_I64, s, prefix deadline_ms),       \
-		HF_FIELD("owner", HF_FIELD_TEXT, s, prefix owner),         \
-		HF_FIELD("fp", HF_FIELD_TEXT, s, prefix fingerprint),      \
-		HF_FIELD("under", HF_FIELD_TEXT, s, prefix under),         \
-		HF_FIELD("host", HF_FIELD_TEXT, s, prefix process.host),   \
-		HF_FIELD("boot", HF_FIELD_TEXT, s, prefix process.boot),   \
-		HF_FIELD("pns", HF_FIELD_U64, s, prefix process.pidns),    \
-		HF_FIELD("tns", HF_FIELD_U64, s, prefix process.timens),   \
-		HF_FIELD("pid", HF_FIELD_I64, s, prefix process.pid),      \
-		HF_FIELD("start", HF_FIELD_U64, s, prefix process.start),  \
-		HF_FIELD("uid", HF_FIELD_U32, s, prefix process.uid),      \
-		HF_FIELD("live", HF_FIELD_TEXT, s, prefix process.live),   \
-		HF_FIELD("cmd", HF_FIELD_TEXT, s, prefix process.command), \
-		HF_FIELD("info", HF_FIELD_TEXT, s, prefix info)
-
-static const hf_field grant_fields[] = {GRANT_FIELDS(hf_grant, )};
-
-static const hf_field waiter_fields[] = {
-	GRANT_FIELDS(hf_waiter, want.),
-	HF_FIELD("arr", HF_FIELD_U64, hf_waiter, arrival),
-	HF_FIELD("pass", HF_FIELD_U64, hf_waiter, passed),
-	HF_FIELD("miss", HF_FIELD_U64, hf_waiter, missed),
-	HF_FIELD("in", HF_FIELD_I64, hf_waiter, claim_ms),
-	HF_FIELD("offer", HF_FIELD_U64, hf_waiter, offer),
-	HF_FIELD("claim", HF_FIELD_I64, hf_waiter, claim_deadline_ms),
+static const hf_field grant_fields[] = {
+	HF_FIELD("id", HF_FIELD_TEXT, hf_grant, id),
+	HF_FIELD("group", HF_FIELD_TEXT, hf_grant, group),
+	HF_FIELD("m", HF_FIELD_MODE, hf_grant, mode),
+	HF_FIELD("lim", HF_FIELD_U32, hf_grant, limit),
+	HF_FIELD("fl", HF_FIELD_U32, hf_grant, flags),
+	HF_FIELD("pri", HF_FIELD_I32, hf_grant, priority),
+	HF_FIELD("tok", HF_FIELD_U64, hf_grant, token),
+	HF_FIELD("ttl", HF_FIELD_I64, hf_grant, ttl_ms),
+	HF_FIELD("delay", HF_FIELD_I64, hf_grant, lock_delay_ms),
+	HF_FIELD("ren", HF_FIELD_U64, hf_grant, renewals),
+	HF_FIELD("gen", HF_FIELD_U64, hf_grant, gen),
+	HF_FIELD("at", HF_FIELD_I64, hf_grant, acquired_wall_ms),
+	HF_FIELD("clk", HF_FIELD_TEXT, hf_grant, clock),
+	HF_FIELD("dl", HF_FIELD_I64, hf_grant, deadline_ms),
+	HF_FIELD("owner", HF_FIELD_TEXT, hf_grant, owner),
+	HF_FIELD("fp", HF_FIELD_TEXT, hf_grant, fingerprint),
+	HF_FIELD("under", HF_FIELD_TEXT, hf_grant, under),
+	HF_FIELD("host", HF_FIELD_TEXT, hf_grant, process.host),
+	HF_FIELD("boot", HF_FIELD_TEXT, hf_grant, process.boot),
+	HF_FIELD("pns", HF_FIELD_U64, hf_grant, process.pidns),
+	HF_FIELD("tns", HF_FIELD_U64, hf_grant, process.timens),
+	HF_FIELD("pid", HF_FIELD_I64, hf_grant, process.pid),
+	HF_FIELD("start", HF_FIELD_U64, hf_grant, process.start),
+	HF_FIELD("uid", HF_FIELD_U32, hf_grant, process.uid),
+	HF_FIELD("live", HF_FIELD_TEXT, hf_grant, process.live),
+	HF_FIELD("cmd", HF_FIELD_TEXT, hf_grant, process.command),
+	HF_FIELD("info", HF_FIELD_TEXT, hf_grant, info),
 };
 
 static const hf_field event_fields[] = {
@@ -233,10 +227,7 @@ static size_t move_texts(hf_record *r, char *to, size_t cap)
 	for (i = 0; i < r->grant_count; i++)
 		used = hf_fields_move_texts(
 			grant_fields, HF_ARRAY_LEN(grant_fields), &r->grants[i], to, cap, used);
-	for (i = 0; i < r->waiter_count; i++)
-		used = hf_fields_move_texts(waiter_fields, HF_ARRAY_LEN(waiter_fields),
-			&r->waiters[i], to, cap, used);
-	return used;
+	return hf_waiters_move_texts(r->waiters, r->waiter_count, to, cap, used);
 }
 
 bool hf_record_own(hf_record *record)
@@ -294,13 +285,7 @@ void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf 
 		hf_buf_adds(buf, "\ngrant");
 		hf_fields_put(buf, grant_fields, HF_ARRAY_LEN(grant_fields), &g);
 	}
-	for (i = 0; i < record->waiter_count; i++) {
-		hf_waiter w = record->waiters[i];
-
-		w.want = as_written(&w.want);
-		hf_buf_adds(buf, "\nwait");
-		hf_fields_put(buf, waiter_fields, HF_ARRAY_LEN(waiter_fields), &w);
-	}
+	hf_waiters_put(buf, record->waiters, record->waiter_count);
 	hf_buf_adds(buf, "\nend\n");
 }
 
@@ -345,9 +330,11 @@ static bool read_grant(char *line, hf_grant *g)
 	       check_grant(g);
 }
 
-static bool read_waiter(char *line, hf_waiter *w)
+static bool read_waiter(char *line, hf_record *r)
 {
-	return hf_fields_read(line, waiter_fields, HF_ARRAY_LEN(waiter_fields), w) &&
+	hf_waiter *w = &r->waiters[r->waiter_count - 1];
+
+	return hf_waiter_read(line, w, r->waiter_count > 1 ? w - 1 : NULL) &&
 	       check_grant(&w->want) && w->passed <= HF_RECORD_COUNT_MAX &&
 	       w->missed <= HF_RECORD_COUNT_MAX && w->claim_ms > 0 &&
 	       span_in_range(w->claim_ms) && time_in_range(w->claim_deadline_ms);
@@ -412,7 +399,6 @@ static hf_status read_line(hf_record *r, char *line, bool *end_out)
 {
 	char *rest = line + strcspn(line, " ");
 	hf_grant *g;
-	hf_waiter *w;
 	bool good;
 
 	if (*rest)
@@ -427,10 +413,9 @@ static hf_status read_line(hf_record *r, char *line, bool *end_out)
 			return HF_NO_MEMORY;
 		good = read_grant(rest, g);
 	} else if (!strcmp(line, "wait")) {
-		w = hf_record_add_waiter(r);
-		if (!w)
+		if (!hf_record_add_waiter(r))
 			return HF_NO_MEMORY;
-		good = read_waiter(rest, w);
+		good = read_waiter(rest, r);
 	} else {
 		*end_out = true;
 		good = !strcmp(line, "end") && !*rest;

@@ -79,9 +79,14 @@ typedef struct hf_grant {
 	hf_process process;
 } hf_grant;
 
-/* One who waits; see queue.h. `want.process` is who waits, bound or not. */
+/*
+ * One who waits; see queue.h. Of `want` there are id, owner, mode, limit, priority,
+ * acquired_wall_ms (when it came), under, process (who waits, bound or not), and
+ * the clock of an offer; the rest comes with its claim.
+ */
 typedef struct hf_waiter {
 	hf_grant want;
+	uint32_t same; /* in the text: it has much in common with the one before */
 	uint64_t arrival; /* gen at which it came */
 	uint64_t passed; /* grants since to such as came later */
 	uint64_t missed; /* offers that it, or its host, let lapse in a row */

@@ -129,6 +129,22 @@ static hf_status may_enter(decision *d)
 	return HF_HELD;
 }
 
+/* What others must know of one who waits: little, see record_wait.c. */
+static void describe(hf_waiter *w, const hf_grant *want)
+{
+	w->want.id = want->id;
+	w->want.group = want->id;
+	w->want.owner = want->owner;
+	w->want.mode = want->mode;
+	w->want.limit = want->limit;
+	w->want.priority = want->priority;
+	w->want.under = want->under;
+	w->want.process = want->process;
+	/* Outside of containers process ids do, for others there too. */
+	if (want->process.pidns == HF_PIDNS_OF_THE_HOST)
+		w->want.process.live = "";
+}
+
 /* No neighbour is waited for in line: it would not hand over. */
 static hf_status stand_in_line(decision *d)
 {
@@ -142,7 +158,7 @@ static hf_status stand_in_line(decision *d)
 		w = hf_record_add_waiter(n);
 		if (!w)
 			return HF_NO_MEMORY;
-		w->want = d->req->grant;
+		describe(w, &d->req->grant);
 		w->want.acquired_wall_ms = d->e->wall_ms;
 		w->arrival = hf_decision_next_gen(d);
 		w->claim_ms = d->req->claim_ms;

@@ -10,6 +10,9 @@
 #define YIELDS 3
 #define SLEEP_MIN_NS 20000
 #define SLEEP_MAX_NS 2000000
+/* A crowd: a thousand that ask each 2 ms would leave nothing for who has the lock. */
+#define SLEEPS_OF_A_FEW 30
+#define SLEEP_CROWD_NS 20000000
 /* More than this between two looks was a stop of ours, not the holder's. */
 #define CREDIT_MAX_NS 50000000
 
@@ -26,6 +29,7 @@ int hf_try_ofd(int fd, short type)
 
 struct wait {
 	unsigned yields;
+	unsigned sleeps;
 	int64_t sleep_ns;
 	int64_t waited_ns; /* while nothing changed */
 	int64_t last_ns;
@@ -76,7 +80,7 @@ static void sleep_a_little(hf_slotfile *file, struct wait *w)
 	}
 	pause = (struct timespec){.tv_nsec = ns};
 	nanosleep(&pause, NULL);
-	if (w->sleep_ns < SLEEP_MAX_NS)
+	if (w->sleep_ns < (++w->sleeps < SLEEPS_OF_A_FEW ? SLEEP_MAX_NS : SLEEP_CROWD_NS))
 		w->sleep_ns += w->sleep_ns / 2;
 	now = monotonic_ns();
 	w->waited_ns += now - w->last_ns < CREDIT_MAX_NS ? now - w->last_ns : CREDIT_MAX_NS;

@@ -36,7 +36,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define CHAIN_MAX 64
+/* Each who breaks the lock adds one: a thousand may run out of patience at once. */
+#define CHAIN_MAX 10000
+#define FOLLOW_TRIES 8
 #define GROW_TRIES 4
 
 char *hf_broken_path(const char *path, const char *nonce, size_t nonce_len)
@@ -255,18 +257,42 @@ hf_status hf_slotfile_exchange(
 
 struct chain {
 	size_t count;
-	char *paths[CHAIN_MAX]; /* names to unlink once it is copied */
+	size_t cap;
+	char **paths; /* names to unlink once it is copied */
 	int fd; /* of the last one; -1: none yet */
 	hf_slots slots; /* of the last one */
 };
 
-static void chain_free(struct chain *chain)
+/* Back to its begin, keeping memory. */
+static void chain_reset(struct chain *chain)
 {
 	while (chain->count > 0)
 		free(chain->paths[--chain->count]);
 	if (chain->fd >= 0)
 		close(chain->fd);
+	chain->fd = -1;
+}
+
+static void chain_free(struct chain *chain)
+{
+	chain_reset(chain);
+	free(chain->paths);
 	free(chain->slots.image);
+}
+
+static bool chain_add(struct chain *chain, char *path)
+{
+	if (chain->count == chain->cap) {
+		size_t cap = chain->cap ? 2 * chain->cap : 8;
+		char **paths = reallocarray(chain->paths, cap, sizeof(*paths));
+
+		if (!paths)
+			return false;
+		chain->paths = paths;
+		chain->cap = cap;
+	}
+	chain->paths[chain->count++] = path;
+	return true;
 }
 
 static bool leads_on(const hf_slots *slots)
@@ -275,31 +301,17 @@ static bool leads_on(const hf_slots *slots)
 }
 
 /*
- * The next file of the chain has gone. If whoever ended the rebuilding before
- * us removed it, the one that led to it has the state now.
+ * Follow the chain to its end: chain->slots is the state then. *gone_out: a file
+ * of it is not there.
  */
-static hf_status next_is_gone(hf_slotfile *file, struct chain *chain, hf_error *error)
-{
-	hf_status st;
-
-	if (chain->fd >= 0) {
-		st = hf_slots_load(chain->fd, file->path, &chain->slots, error);
-		if (st || !leads_on(&chain->slots))
-			return st;
-	}
-	if (!hf_slotfile_is_at_path(file))
-		return HF_CHANGED;
-	chain->slots.pick = HF_PICK_DAMAGED;
-	return HF_OK;
-}
-
-/* Follow the chain to its end: chain->slots is the state then. */
-static hf_status follow(hf_slotfile *file, struct chain *chain, hf_error *error)
+static hf_status follow_once(
+	hf_slotfile *file, struct chain *chain, bool *gone_out, hf_error *error)
 {
 	const hf_slots *at = &file->slots;
 	hf_status st;
 	int fd;
 
+	*gone_out = false;
 	while (leads_on(at)) {
 		char *path;
 
@@ -308,12 +320,15 @@ static hf_status follow(hf_slotfile *file, struct chain *chain, hf_error *error)
 			return HF_OK;
 		}
 		path = hf_broken_path(file->path, at->newest.data, HF_NONCE_LEN);
-		if (!path)
+		if (!path || !chain_add(chain, path)) {
+			free(path);
 			return hf_fail_memory(error, "slot file");
-		chain->paths[chain->count++] = path;
+		}
 		fd = open(path, O_RDONLY | HF_OPEN_FLAGS);
-		if (fd < 0 && errno == ENOENT)
-			return next_is_gone(file, chain, error);
+		if (fd < 0 && errno == ENOENT) {
+			*gone_out = true;
+			return HF_OK;
+		}
 		if (fd < 0)
 			return hf_fail_errno(
 				error, HF_SYSTEM, "slot file", errno, "cannot open %s", path);
@@ -326,6 +341,31 @@ static hf_status follow(hf_slotfile *file, struct chain *chain, hf_error *error)
 			return st;
 		at = &chain->slots;
 	}
+	return HF_OK;
+}
+
+/*
+ * If a file of the chain has gone, one who ended the rebuilding before us, of a
+ * part of it, had copied the state into one that we have passed by then: so the
+ * chain has another end now, and is followed anew.
+ */
+static hf_status follow(hf_slotfile *file, struct chain *chain, hf_error *error)
+{
+	bool gone = true;
+	int i;
+
+	for (i = 0; gone && i < FOLLOW_TRIES; i++) {
+		hf_status st;
+
+		chain_reset(chain);
+		st = follow_once(file, chain, &gone, error);
+		if (st)
+			return st;
+		if (gone && !hf_slotfile_is_at_path(file))
+			return HF_CHANGED;
+	}
+	if (gone)
+		chain->slots.pick = HF_PICK_DAMAGED;
 	return HF_OK;
 }
 

@@ -115,6 +115,26 @@ git config --global holdfast.strategy fail_fast
 hf acquire held -S "file:$scratch/f"
 is "holdfast.strategy" "$code" 1
 git config --global --unset holdfast.strategy
+
+# A profile is what the other settings of its place begin with.
+git config --global holdfast.ttl 77s
+git config --global holdfast.profile fast
+hf acquire p1 -S "file:$scratch/p" --json
+like "a setting beside the profile counts more" "$out" '*"ttl_ms":77000*'
+hf acquire p2 -S "file:$scratch/p" --json --profile github
+like "a profile that counts more than a setting" "$out" '*"ttl_ms":300000*'
+HOLDFAST_PROFILE=conservative HOLDFAST_TTL=9s hf acquire p3 -S "file:$scratch/p" --json
+like "the environment's" "$out" '*"ttl_ms":9000*'
+hf acquire p4 -S "file:$scratch/p" --json --ttl 8s --profile github
+like "a flag beside it, before it too" "$out" '*"ttl_ms":8000*'
+git config --global holdfast.profile swift
+hf acquire p5 -S "file:$scratch/p"
+is "an unknown one" "$code" 64
+git config --global --unset holdfast.profile
+git config --global --unset holdfast.ttl
+# 5 retries, the first after up to a second: much longer than the queue's none.
+hf acquire p1 -S "file:$scratch/p" --profile github --max-retries 0
+is "github retries, so none is at once" "$code" 1
 git config --global holdfast.owner configured
 hf acquire o -S "file:$scratch/f"
 hf status o -S "file:$scratch/f"

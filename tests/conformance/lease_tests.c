@@ -100,7 +100,7 @@ static void lease__waiting_ends_in_time_and_leaves_nothing(void **state)
 
 	(void)state;
 	options.wait_ms = 300;
-	options.flags = HF_NOT_UNDER_OWN; /* on a busy machine the circle is seen first */
+	options.flags = HF_NOT_UNDER_OWN; /* or it would be a deadlock, rightly */
 	assert_int_equal(hf_acquire(m, name, &options, &none, &error), HF_TIMED_OUT);
 	assert_null(none);
 	assert_true(hf_boot_ms() - start_ms >= 300);
@@ -108,6 +108,37 @@ static void lease__waiting_ends_in_time_and_leaves_nothing(void **state)
 	assert_int_equal(holders(m, name), 1);
 	give_back(lease);
 	assert_int_equal(holders(m, name), 0);
+	hf_close(m);
+}
+
+static void lease__is_renewed_as_often_as_its_heartbeat_says(void **state)
+{
+	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
+	const char *name = world_name("heartbeat");
+	hf_manager *m = world_open();
+	int64_t end_ms = hf_boot_ms() + 10000;
+	int64_t renewals = 0;
+	hf_lock_info *info;
+	hf_lease *lease;
+
+	(void)state;
+	if (!under_test.detached) {
+		hf_close(m);
+		skip(); /* a session is not renewed */
+	}
+	options.ttl_ms = 60000; /* a third of which is longer than this may take */
+	options.renew_ms = 20;
+	lease = take(m, name, &options);
+	while (renewals < 5 && hf_boot_ms() < end_ms) {
+		usleep(20000);
+		assert_int_equal(hf_lock_status(m, name, &info, NULL), HF_OK);
+		renewals = info->holders[0].renewals;
+		hf_lock_info_free(info);
+	}
+	assert_true(renewals >= 5);
+	give_back(lease);
+	options.renew_ms = 5;
+	assert_int_equal(hf_acquire(m, name, &options, &lease, NULL), HF_INVALID);
 	hf_close(m);
 }
 
@@ -727,6 +758,7 @@ const struct CMUnitTest lease_tests[] = {
 	cmocka_unit_test(lease__shared_holders_stand_together_and_keep_writers_out),
 	cmocka_unit_test(lease__a_shared_limit_counts_and_another_is_refused),
 	cmocka_unit_test(lease__waiting_ends_in_time_and_leaves_nothing),
+	cmocka_unit_test(lease__is_renewed_as_often_as_its_heartbeat_says),
 	cmocka_unit_test(lease__waiting_can_be_cancelled),
 	cmocka_unit_test(lease__a_waiter_gets_in_soon_after_a_release),
 	cmocka_unit_test(lease__without_renewal_expires_and_is_lost_before_another_has_it),

@@ -246,14 +246,29 @@ void draw_record(draw *d, hf_record *r, bool free_too)
 	add_event(d, r);
 	for (i = (size_t)draw_below(d, 3); i > 0; i--) {
 		hf_waiter *w = hf_record_add_waiter(r);
+		hf_grant g = draw_grant(d);
 
 		if (!w)
 			abort();
-		w->want = draw_grant(d);
+		w->want.id = w->want.group = g.id;
+		w->want.mode = g.mode;
+		w->want.limit = g.limit;
+		w->want.priority = g.priority;
+		w->want.acquired_wall_ms = g.acquired_wall_ms;
+		w->want.under = g.under;
+		w->want.clock = g.clock;
+		w->want.owner = g.owner;
+		w->want.process = g.process;
+		if (r->waiter_count > 1 && draw_chance(d, 50)) {
+			w->want.owner = w[-1].want.owner;
+			w->want.process = w[-1].want.process;
+			w->claim_ms = w[-1].claim_ms;
+		}
 		w->arrival = 1 + draw_below(d, r->gen);
 		w->passed = draw_below(d, 40);
 		w->missed = draw_below(d, 3);
-		w->claim_ms = 1 + some_ms(d);
+		if (!w->claim_ms)
+			w->claim_ms = 1 + some_ms(d);
 		w->claim_deadline_ms = some_ms(d);
 	}
 }

@@ -9,13 +9,14 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "scratch.h"
-#include "store/slotfile.h"
+#include "store/slotfile_internal.h"
 
 /* ---- the system calls ---- */
 
@@ -61,6 +62,26 @@ ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
 	if (pwrite_most && n > (size_t)pwrite_most)
 		n = (size_t)pwrite_most;
 	return syscall(SYS_pwrite64, fd, data, n, at);
+}
+
+/* Called once, before a file whose path has this in it is opened. */
+static const char *open_of;
+static void (*before_open)(void);
+
+int open(const char *path, int flags, ...)
+{
+	mode_t mode = 0;
+	va_list rest;
+
+	va_start(rest, flags);
+	if (flags & O_CREAT)
+		mode = (mode_t)va_arg(rest, int);
+	va_end(rest);
+	if (open_of && strstr(path, open_of)) {
+		open_of = NULL;
+		before_open();
+	}
+	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
 /* ---- around the tests ---- */
@@ -232,6 +253,63 @@ static void failed_sync__is_unknown_as_it_can_be_read(void **state)
 	expect("after", 5);
 }
 
+/* ---- one who was stopped ends what another one is just looking through ---- */
+
+static hf_slotfile *stopped;
+
+static void go_on(void)
+{
+	assert_int_equal(hf_slotfile_rebuild(stopped, NULL), HF_CHANGED);
+}
+
+static hf_slotfile *exchanged(char *nonce_out)
+{
+	hf_slotfile *file;
+	bool missing;
+
+	assert_int_equal(hf_slotfile_new(scratch_path("x"), &options, &file, NULL), HF_OK);
+	assert_int_equal(hf_slotfile_open(file, false, &missing, NULL), HF_OK);
+	assert_int_equal(hf_slotfile_exchange(file, 4096, nonce_out, NULL, NULL), HF_OK);
+	return file;
+}
+
+static void chain_that_is_shortened_meanwhile__leads_to_the_content(void **state)
+{
+	char first[HF_NONCE_LEN + 1];
+	char nonce[HF_NONCE_LEN + 1];
+	hf_slotfile *file;
+
+	(void)state;
+	assert_int_equal(put("the content", 11), HF_OK);
+	hf_slotfile_free(exchanged(first)); /* killed */
+	stopped = exchanged(nonce);
+	file = exchanged(nonce);
+	/* Where it looks last, the other has been: the content is with that one now. */
+	open_of = first;
+	before_open = go_on;
+	assert_int_equal(hf_slotfile_rebuild(file, NULL), HF_OK);
+	assert_null(open_of);
+	hf_slotfile_close(file);
+	hf_slotfile_free(file);
+	hf_slotfile_free(stopped);
+	expect("the content", 11);
+	assert_int_equal(scratch_count(), 1);
+}
+
+/* As many as may run out of patience at one time. */
+static void chain_of_hundreds__leads_to_the_content(void **state)
+{
+	char nonce[HF_NONCE_LEN + 1];
+	int i;
+
+	(void)state;
+	assert_int_equal(put("the content", 11), HF_OK);
+	for (i = 0; i < 300; i++)
+		hf_slotfile_free(exchanged(nonce));
+	expect("the content", 11);
+	assert_int_equal(scratch_count(), 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -243,6 +321,8 @@ int main(void)
 		TEST(failed_write__leaves_the_old_content),
 		TEST(short_writes__are_continued),
 		TEST(failed_sync__is_unknown_as_it_can_be_read),
+		TEST(chain_that_is_shortened_meanwhile__leads_to_the_content),
+		TEST(chain_of_hundreds__leads_to_the_content),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
