@@ -124,7 +124,9 @@ static void tree__names_are_parts_between_slashes(void **state)
 	static const char *const bad[] = {
 		"/a", "a/", "a//b", "./a", "a/..", "a/./b", "../a", ".", "/"};
 	static const char *const good[] = {"a", "...", "a/.b", "a/...", ".a/b..c"};
+	hf_acquire_options o = in_tree(HF_EXCLUSIVE);
 	hf_manager *m = world_open();
+	hf_pending *pending;
 	size_t i;
 
 	(void)state;
@@ -135,6 +137,7 @@ static void tree__names_are_parts_between_slashes(void **state)
 	for (i = 0; i < HF_ARRAY_LEN(good); i++)
 		assert_int_equal(try_tree(m, good[i], HF_EXCLUSIVE), HF_OK);
 	assert_int_equal(try_tree(m, "a/b", HF_INTENT_SHARED), HF_INVALID);
+	assert_int_equal(hf_acquire_start(m, "a/b", &o, NULL, &pending, NULL), HF_INVALID);
 	hf_close(m);
 }
 
