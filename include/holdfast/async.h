@@ -53,7 +53,7 @@ typedef struct hf_pending hf_pending;
  * hf_acquire_finish(), perhaps in it.
  *
  * HF_OK: *pending_out is to be ended with hf_acquire_finish() or hf_acquire_cancel().
- * HF_INVALID: the name, options, cancel_fd. HF_SYSTEM: no descriptor or thread is to be
+ * HF_INVALID: the name, options, cancel_fd, HF_TREE_NAME. HF_SYSTEM: no descriptor or thread is to be
  * had. HF_NO_MEMORY. All else is told by hf_acquire_finish().
  */
 HF_API HF_MUST_CHECK hf_status hf_acquire_start(hf_manager *manager, const char *name,

@@ -225,7 +225,20 @@ HF_API unsigned hf_store_capabilities(const hf_manager *manager);
 
 /* ---- acquire -------------------------------------------------------------- */
 
-typedef enum hf_mode { HF_EXCLUSIVE = 0, HF_SHARED = 1 } hf_mode;
+/*
+ * An intention is a hold of something below the lock: HF_TREE_NAME takes them of the names
+ * above. Intentions go together, and keep out holders of the whole lock: one to share
+ * those that are exclusive, one to exclude all.
+ */
+typedef enum hf_mode {
+	HF_EXCLUSIVE = 0,
+	HF_SHARED = 1,
+	HF_INTENT_SHARED = 2,
+	HF_INTENT_EXCLUSIVE = 3
+} hf_mode;
+
+/* "exclusive", "shared", "intent-shared", "intent-exclusive"; "?" for no mode. */
+HF_API const char *hf_mode_name(hf_mode mode);
 
 typedef enum hf_strategy {
 	/* Wait in line, by priority, then arrival; HF_TIMED_OUT after wait_ms. */
@@ -269,7 +282,19 @@ enum {
 	 * If it is not to be had (HF_HELD, HF_UNAVAILABLE) the caller asks once more, as
 	 * one who looks first whether to wait: the metrics count that alone.
 	 */
-	HF_FIRST_TRY = 1 << 4
+	HF_FIRST_TRY = 1 << 4,
+	/*
+	 * The name is a path in a tree: `a/b/c` stands below `a/b` and `a`. With it
+	 * intentions are acquired of these (the root first; all or none), so that who
+	 * holds one of them is excluded, and holders of `a/b/c` and `a/x` are not. A
+	 * hold without this takes no notice of what is above it. The lease is one: its
+	 * token is that of `a/b/c`, its time the least of all, and it is lost if one of
+	 * them is. hf_release_by() and the like need only name `a/b/c`. Of the options
+	 * `limit` and `reenter` count for that alone; lock_delay_ms closes all of them.
+	 * It goes with HF_UNDER_OWN, as the intentions are kept meanwhile. HF_INVALID: an empty part, "." or ".."; an intention as mode; session-bound
+	 * stores; hf_acquire_start().
+	 */
+	HF_TREE_NAME = 1 << 5
 };
 
 /* Somebody's hold of a lock: what to look for in its record. */
@@ -361,6 +386,9 @@ typedef struct hf_acquire_options {
 	 * held, so circles of those who wait for each other are found: one gets
 	 * HF_DEADLOCK. The library cannot know which these are: another thread may be about
 	 * to release what this one has. See HF_UNDER_OWN.
+	 *
+	 * HF_TREE_NAME: one named here of a name above is joined, as by `reenter`, and not
+	 * waited for; HF_INVALID: it is shared and this would be exclusive.
 	 */
 	const hf_hold *under;
 	size_t under_count; /* up to 64 */
@@ -424,7 +452,8 @@ HF_API void hf_lease_detach(hf_lease *lease);
  * every third of the new one. Session-bound leases have none and get none.
  *
  * HF_LOST: also when its time was over, though the store might still have it. HF_UNKNOWN:
- * of the old ttl and the new the shorter is counted on. Other errors: it is as it was.
+ * of the old ttl and the new the shorter is counted on. Other errors: it is as it was; of a
+ * tree name, some of its parts may last as asked for, and the least is counted on.
  */
 HF_API HF_MUST_CHECK hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error);
 
@@ -433,7 +462,8 @@ HF_API HF_MUST_CHECK hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_err
  * of an exclusive hold it stands beside, see `reenter`, if there is one); HF_HELD: others
  * share it, and it stays shared. Downgrading keeps the token; others can be in its way
  * only as exclusive holds of its own group: HF_INVALID. HF_INVALID too on session-bound
- * stores. HF_LOST as hf_extend().
+ * stores, and from an intention to none or back. Those of a tree name go with it; HF_HELD
+ * is also said of what is above it. HF_LOST as hf_extend().
  */
 HF_API HF_MUST_CHECK hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error);
 

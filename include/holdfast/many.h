@@ -27,7 +27,9 @@ typedef struct hf_want {
  * callers that want some of the same do not wait for each other in a circle;
  * those already had are renewed while the next is waited for, and given back if
  * one cannot be had. One lock named twice is refused, through two managers of
- * one store too.
+ * one store too. Of tree names (HF_TREE_NAME) that have names above them in common
+ * each has its own intention there, which joins the first; one name may be above
+ * another, except shared above one that is exclusive (HF_INVALID).
  *
  * wait_ms (-1: for ever; 0: one try each) is for all together. One that is to
  * be had at once or not at all has the strategy HF_FAIL_FAST. on_lost is called

@@ -44,8 +44,8 @@ static bool print(const cli_options *options, const hf_manager *manager, const h
 		return cli_print_json(json_pack("{s:s, s:o, s:s, s:o, s:o, s:s}", "name",
 			hf_lease_name(lease), "token", cli_json_count(hf_lease_token(lease)),
 			"id", hf_lease_id(lease), "mode",
-			json_string(hf_lease_mode(lease) == HF_SHARED ? "shared" : "exclusive"),
-			"ttl_ms", json_integer(options->acquire.ttl_ms), "store",
+			json_string(hf_mode_name(hf_lease_mode(lease))), "ttl_ms",
+			json_integer(options->acquire.ttl_ms), "store",
 			hf_store_identity(manager)));
 	hf_buf_addf(&line, "%llu %s\n", (unsigned long long)hf_lease_token(lease),
 		hf_lease_id(lease));
@@ -81,19 +81,25 @@ static hf_status acquire(
 	cli_under under = {.count = 0};
 	hf_status st = HF_OK;
 
+	/* What this stands under is joined above a tree name. */
+	if ((o->flags & HF_TREE_NAME) && !cli_under_read(&under, manager))
+		return hf_fail_memory(error, "acquire");
+	once.under = under.holds;
+	once.under_count = under.count;
 	if (cli_may_wait(o)) {
 		once.wait_ms = 0;
 		once.flags |= HF_FIRST_TRY;
 		st = hf_acquire(manager, name, &once, lease_out, error);
 		if (st == HF_HELD)
-			st = cli_check_wait(manager, name, o,
+			st = cli_check_wait(manager, name, &once,
 				"only 'run' can join what is held outside", error);
 		else if (st != HF_UNAVAILABLE)
-			return st;
+			goto out;
 		if (st == HF_DEADLOCK) {
 			cli_metrics_deadlock(options, manager, name);
-			return st;
+			goto out;
 		}
+		cli_under_free(&under);
 		if (!cli_under_read(&under, manager))
 			st = hf_fail_memory(error, "acquire");
 	}
@@ -103,6 +109,7 @@ static hf_status acquire(
 	once.under_count = under.count;
 	if (st != HF_NO_MEMORY)
 		st = hf_acquire(manager, name, &once, lease_out, error);
+out:
 	cli_under_free(&under);
 	return st;
 }

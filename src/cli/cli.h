@@ -136,9 +136,15 @@ int cli_fail(const cli_options *options, hf_status status, const hf_error *error
  */
 hf_status cli_deadlock(const hf_lock_info *info, hf_mode mode, uint32_t limit,
 	const char *advice, hf_error *error);
-/* The same of a lock that was found to be held, for these options. */
+/*
+ * The same of a lock that was found to be held, for these options; of a tree name
+ * also of what is above it, except what `o->under` holds.
+ */
 hf_status cli_check_wait(hf_manager *manager, const char *name, const hf_acquire_options *o,
 	const char *advice, hf_error *error);
+/* The second half of it alone. */
+hf_status cli_check_wait_above(hf_manager *manager, const char *name,
+	const hf_acquire_options *o, const char *advice, hf_error *error);
 
 /* What this process stands under in one store (under.c). */
 typedef struct cli_under {
@@ -151,6 +157,17 @@ typedef struct cli_under {
  */
 bool cli_under_read(cli_under *under, hf_manager *manager);
 void cli_under_free(cli_under *under);
+
+/* Of a tree name: a hold of something below the lock. */
+static inline bool cli_is_intent(hf_mode mode)
+{
+	return mode == HF_INTENT_SHARED || mode == HF_INTENT_EXCLUSIVE;
+}
+/*
+ * The names above one, the root first: bytes of the next after `len`; 0: no more.
+ * `above` (HF_NAME_MAX + 1 bytes) gets it.
+ */
+size_t cli_next_above(const char *name, size_t len, char *above);
 
 /* Do these options wait at all for one who holds it? */
 bool cli_may_wait(const hf_acquire_options *o);

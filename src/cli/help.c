@@ -9,7 +9,7 @@ static const char common[] =
 	"\n"
 	"The store (-S URL) is, from the strongest: the flag, HOLDFAST_STORE, git config\n"
 	"holdfast.store, the git repository around the current directory, and a folder of\n"
-	"the user. Other topics: durations, exit-codes, config.\n";
+	"the user. Other topics: durations, exit-codes, tree, config.\n";
 
 static const struct {
 	const char *name;
@@ -18,6 +18,18 @@ static const struct {
 	{"durations", "A duration is a decimal number with a unit: ms, s, m, h or d.\n"
 		      "Without a unit it is seconds, as flock(1) has it: 250ms, 2.5, 30s, "
 		      "1.5h, 2d.\n"},
+	{"tree", "With --tree names are paths. A hold of 'repo' excludes one of 'repo/docs' "
+		 "and\n"
+		 "the other way round; two holds of 'repo/docs' and 'repo/src' go together:\n"
+		 "\n"
+		 "    holdfast run --tree repo/docs -- make docs\n"
+		 "    holdfast run --tree repo/src -- make\n"
+		 "    holdfast run --tree repo -- git gc\n"
+		 "\n"
+		 "All who share a tree use --tree: a hold without it takes no notice of what\n"
+		 "is above its name. What is above is held with an intention, which status,\n"
+		 "list and why show. release, extend and force-release of 'repo/docs' see to\n"
+		 "that too. The parts of a name must not be empty, '.' or '..'.\n"},
 	{"exit-codes",
 		"  0  done\n"
 		"  1  another holds it (-E N changes this one)\n"

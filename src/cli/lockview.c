@@ -42,11 +42,6 @@ static void add_time(cli_table *table, int64_t ms)
 	cli_table_add(table, CLI_PLAIN, text);
 }
 
-static const char *mode_name(hf_mode mode)
-{
-	return mode == HF_SHARED ? "shared" : "exclusive";
-}
-
 static void add_count(cli_table *table, uint64_t n)
 {
 	if (n > 0)
@@ -76,7 +71,7 @@ static void add_holder(
 	if (h->mode == HF_SHARED && h->limit > 0)
 		cli_table_addf(table, CLI_PLAIN, "shared/%u", h->limit);
 	else
-		cli_table_add(table, CLI_PLAIN, mode_name(h->mode));
+		cli_table_add(table, CLI_PLAIN, hf_mode_name(h->mode));
 	add_count(table, h->token);
 	add_time(table, cli_holder_age_ms(h));
 	add_time(table, waits ? -1 : h->remaining_ms);
@@ -153,7 +148,7 @@ static json_t *holder_json(const hf_holder *h, bool waits)
 		"s:o, s:b, s:b, s:o, s:b}",
 		"id", cli_json_text(h->id), "owner", cli_json_text(h->owner), "host",
 		cli_json_text(h->host), "pid", h->pid > 0 ? json_integer(h->pid) : json_null(),
-		"command", cli_json_text(h->command), "mode", mode_name(h->mode), "limit",
+		"command", cli_json_text(h->command), "mode", hf_mode_name(h->mode), "limit",
 		h->limit ? json_integer(h->limit) : json_null(), "token",
 		h->token ? cli_json_count(h->token) : json_null(), "ttl_ms",
 		cli_json_time(h->ttl_ms), "acquired_at",

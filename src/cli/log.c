@@ -18,9 +18,8 @@ static json_t *event_json(const hf_event *e)
 		cli_json_text(e->kind), "token",
 		e->token ? cli_json_count(e->token) : json_null(), "id", cli_json_text(e->id),
 		"owner", cli_json_text(e->owner), "host", cli_json_text(e->host), "mode",
-		e->mode == HF_SHARED ? "shared" : "exclusive", "pid",
-		e->pid > 0 ? json_integer(e->pid) : json_null(), "ended",
-		cli_json_text(e->ended));
+		hf_mode_name(e->mode), "pid", e->pid > 0 ? json_integer(e->pid) : json_null(),
+		"ended", cli_json_text(e->ended));
 }
 
 static void add_row(cli_table *table, const hf_event *e)
@@ -35,7 +34,7 @@ static void add_row(cli_table *table, const hf_event *e)
 	else
 		cli_table_add(table, CLI_FAINT, NULL);
 	cli_table_add(table, CLI_PLAIN, e->owner);
-	cli_table_add(table, CLI_PLAIN, e->mode == HF_SHARED ? "shared" : "exclusive");
+	cli_table_add(table, CLI_PLAIN, hf_mode_name(e->mode));
 	if (e->pid > 0)
 		cli_table_addf(table, CLI_PLAIN, "%lld", (long long)e->pid);
 	else

@@ -242,6 +242,7 @@ static void supervise(struct run *r, struct pollfd *fds)
 
 struct search {
 	const char *id;
+	bool taken_away; /* by no release, which may be our own of what was left */
 	bool found;
 };
 
@@ -251,6 +252,8 @@ static int find_end(void *arg, const hf_event *event)
 	struct search *search = arg;
 	bool ours = !strcmp(event->id, search->id);
 
+	if (search->taken_away && ours && !strcmp(event->kind, "release"))
+		return 0;
 	if (!strstr(event->ended, search->id) && !(ours && strstr(event->kind, "release")) &&
 		strcmp(event->kind, "force-release"))
 		return ours;
@@ -260,10 +263,25 @@ static int find_end(void *arg, const hf_event *event)
 	return 1;
 }
 
+/* Whatever became of the lock, or of what is above it. False: no history tells. */
+static bool say_end(const struct run *r, const run_lock *lock, bool taken_away)
+{
+	struct search search = {.id = lock->id, .taken_away = taken_away};
+	bool in_tree = r->options.acquire.flags & HF_TREE_NAME;
+	char name[HF_NAME_MAX + 1];
+	size_t len = 0;
+
+	hf_copy(name, sizeof(name), lock->name);
+	do {
+		if (hf_history(lock->manager, name, 100, find_end, &search, NULL))
+			return false;
+	} while (!search.found && in_tree && (len = cli_next_above(lock->name, len, name)) > 0);
+	return search.found;
+}
+
 static void say_why_lost(struct run *r, const watchdog_outcome *outcome)
 {
 	const run_lock *lock = &r->locks.locks[r->lost_lock];
-	struct search search = {.id = lock->id};
 
 	if (outcome->why == WATCHDOG_DEADLINE) {
 		cli_say("lock '%s' was not renewed before its lease ran out (the store did not "
@@ -273,8 +291,7 @@ static void say_why_lost(struct run *r, const watchdog_outcome *outcome)
 	}
 	if (!r->lost)
 		cli_say("lock '%s' was lost while the command ran", lock->name);
-	if (hf_history(lock->manager, lock->name, 100, find_end, &search, NULL) ||
-		!search.found)
+	if (!say_end(r, lock, true) && !say_end(r, lock, false))
 		cli_say("its lease ran out, or the store does not know it any more");
 }
 

@@ -100,10 +100,15 @@ hf_status run_inherit_check_wait(run_locks *l, hf_error *error)
 	for (i = 0; !st && i < l->count; i++) {
 		const run_lock *lock = &l->locks[i];
 		bool session = hf_store_capabilities(lock->manager) & HF_CAP_SESSION_BOUND;
+		hf_acquire_options o = l->options->acquire;
 
-		if (!lock->join[0])
-			st = cli_check_wait(lock->manager, lock->name, &l->options->acquire,
-				session ? flock : join, error);
+		o.under = lock->under.holds;
+		o.under_count = lock->under.count;
+		if (lock->join[0])
+			st = cli_check_wait_above(lock->manager, lock->name, &o, join, error);
+		else
+			st = cli_check_wait(
+				lock->manager, lock->name, &o, session ? flock : join, error);
 		if (st)
 			cli_metrics_deadlock(l->options, lock->manager, lock->name);
 	}

@@ -216,6 +216,11 @@ static hf_status take(run_locks *l, int cancel_fd, int64_t wait_ms, uint32_t fla
 	return st;
 }
 
+static bool is_tree(const run_locks *l)
+{
+	return l->options->acquire.flags & HF_TREE_NAME;
+}
+
 static bool joins(const run_locks *l)
 {
 	size_t i;
@@ -232,6 +237,9 @@ static hf_status read_under(run_locks *l, hf_error *error)
 
 	for (i = 0; i < l->count; i++) {
 		cli_under_free(&l->locks[i].under);
+		/* What is told here is joined above a tree name. */
+		if (is_tree(l) && l->options->no_inherit)
+			continue;
 		if (!cli_under_read(&l->locks[i].under, l->locks[i].manager))
 			return hf_fail_memory(error, "run");
 	}
@@ -245,8 +253,11 @@ static hf_status read_under(run_locks *l, hf_error *error)
 static hf_status take_or_wait(run_locks *l, int cancel_fd, size_t *failed_out, hf_error *error)
 {
 	const hf_acquire_options *o = &l->options->acquire;
-	hf_status st;
+	hf_status st = is_tree(l) ? read_under(l, error) : HF_OK;
 
+	*failed_out = l->count;
+	if (st)
+		return st;
 	if (cli_may_wait(o)) {
 		if (l->count == 1 && !joins(l)) {
 			st = take(l, cancel_fd, 0, HF_FIRST_TRY, failed_out, error);
@@ -254,9 +265,9 @@ static hf_status take_or_wait(run_locks *l, int cancel_fd, size_t *failed_out, h
 				return st;
 		}
 		*failed_out = l->count;
-		st = run_inherit_check_wait(l, error);
+		st = read_under(l, error);
 		if (!st)
-			st = read_under(l, error);
+			st = run_inherit_check_wait(l, error);
 		if (st)
 			return st;
 	}
@@ -334,11 +345,14 @@ static char *locks_text(const run_locks *l)
 	bool ok = array;
 	size_t i;
 
-	for (i = 0; ok && i < l->count; i++)
-		ok = !json_array_append_new(
-			array, json_pack("{s:s, s:I, s:s, s:s}", "name", l->locks[i].name,
-				       "token", (json_int_t)hf_lease_token(l->leases[i]), "id",
-				       l->locks[i].id, "store", l->locks[i].store));
+	for (i = 0; ok && i < l->count; i++) {
+		json_t *entry = json_pack("{s:s, s:I, s:s, s:s}", "name", l->locks[i].name,
+			"token", (json_int_t)hf_lease_token(l->leases[i]), "id", l->locks[i].id,
+			"store", l->locks[i].store);
+
+		ok = entry && !(is_tree(l) && json_object_set_new(entry, "tree", json_true()));
+		ok = !json_array_append_new(array, entry) && ok;
+	}
 	for (i = 0; ok && i < json_array_size(inherited) && i < INHERITED_MAX; i++)
 		ok = !json_array_append(array, json_array_get(inherited, i));
 	if (ok)

@@ -30,6 +30,13 @@ bool cli_set_shared(cli_reader *reader, const char *value)
 	return true;
 }
 
+bool cli_set_tree(cli_reader *reader, const char *value)
+{
+	(void)value;
+	reader->out->acquire.flags |= HF_TREE_NAME;
+	return true;
+}
+
 bool cli_set_limit(cli_reader *reader, const char *value)
 {
 	int64_t limit;

@@ -22,6 +22,8 @@ static const cli_setting table[] = {
 		"hold it together with others"},
 	{0, "limit", "N", ACQUIRE, NULL, NULL, cli_set_limit,
 		"shared by at most N at once (1 to 1000000); implies -s"},
+	{0, "tree", NULL, ACQUIRE, NULL, NULL, cli_set_tree,
+		"names are paths: exclude who holds a/b while a/b/c is held, and not a/x"},
 	{'n', "nonblock", NULL, WAITS, NULL, NULL, cli_set_nonblock, "do not wait"},
 	{0, "nb", NULL, WAITS, NULL, NULL, cli_set_nonblock, NULL},
 	{'w', "wait", "DUR", WAITS, "wait", "HOLDFAST_WAIT", cli_set_wait,

@@ -26,6 +26,7 @@ typedef struct top_person {
 	int64_t remaining_ms; /* -1: not known, or no end */
 	bool waits;
 	bool shared;
+	bool below; /* it holds something below the lock */
 } top_person;
 
 /* A count that grows, as it was 5 to 10 s ago: for its rate. */

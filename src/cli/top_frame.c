@@ -218,7 +218,10 @@ static void add_person(struct frame *f, const top_person *person)
 	const char *cells[COLUMNS] = {NULL};
 	text texts[COLUMNS];
 
-	cells[NAME] = person->waits ? "  waits" : person->shared ? "  shares" : "  holds";
+	cells[NAME] = person->waits    ? "  waits"
+		      : person->shared ? "  shares"
+		      : person->below  ? "  below"
+				       : "  holds";
 	cells[HOLDER] = person->owner;
 	cells[PID] = number(person->pid, texts[PID]);
 	cells[person->waits ? LONGEST : HELD] =

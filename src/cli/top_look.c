@@ -79,7 +79,8 @@ static bool add_people(top_lock *lock, const hf_holder *from, size_t count, bool
 			.since_wall_ms = h->acquired_wall_ms,
 			.remaining_ms = waits ? -1 : h->remaining_ms,
 			.waits = waits,
-			.shared = h->mode == HF_SHARED};
+			.shared = h->mode == HF_SHARED,
+			.below = cli_is_intent(h->mode)};
 		lock->people_count++;
 		if (!person->owner || !person->command)
 			return false;

@@ -42,6 +42,22 @@ static bool read_one(cli_under *u, hf_manager *manager, const char *name, const 
 	return ok;
 }
 
+/* A hold of a tree name, and those of the same id above it. */
+static bool read_entry(cli_under *u, hf_manager *manager, const json_t *entry)
+{
+	const char *name = json_string_value(json_object_get(entry, "name"));
+	const char *id = json_string_value(json_object_get(entry, "id"));
+	bool ok = read_one(u, manager, name, id);
+	char above[HF_NAME_MAX + 1];
+	size_t len = 0;
+
+	if (!json_is_true(json_object_get(entry, "tree")))
+		return ok;
+	while (ok && u->count < HOLDS_MAX && (len = cli_next_above(name, len, above)) > 0)
+		ok = read_one(u, manager, above, id);
+	return ok;
+}
+
 bool cli_under_read(cli_under *u, hf_manager *manager)
 {
 	json_t *inherited = run_inherited();
@@ -49,12 +65,8 @@ bool cli_under_read(cli_under *u, hf_manager *manager)
 	size_t i;
 
 	*u = (cli_under){.holds = NULL};
-	for (i = 0; ok && i < json_array_size(inherited) && u->count < HOLDS_MAX; i++) {
-		const json_t *entry = json_array_get(inherited, i);
-
-		ok = read_one(u, manager, json_string_value(json_object_get(entry, "name")),
-			json_string_value(json_object_get(entry, "id")));
-	}
+	for (i = 0; ok && i < json_array_size(inherited) && u->count < HOLDS_MAX; i++)
+		ok = read_entry(u, manager, json_array_get(inherited, i));
 	json_decref(inherited);
 	return ok;
 }

@@ -200,7 +200,9 @@ static void add_holder(struct chain *c, const hf_lock_info *info, const hf_holde
 
 	indent(out, depth);
 	add_name(out, info->name);
-	hf_buf_addf(out, " is %s by ", h->mode == HF_SHARED ? "shared" : "held");
+	hf_buf_adds(out, cli_is_intent(h->mode) ? " is held below it by "
+			 : h->mode == HF_SHARED ? " is shared by "
+						: " is held by ");
 	add_who(out, h);
 	if (h->token)
 		hf_buf_addf(out, ", token %llu", (unsigned long long)h->token);
@@ -237,6 +239,8 @@ static void add_line(const hf_lock_info *info, unsigned depth, hf_buf *out)
 		add_time(out, ", for ", cli_holder_age_ms(w), "");
 		if (w->mode == HF_SHARED)
 			hf_buf_adds(out, ", to share it");
+		if (cli_is_intent(w->mode))
+			hf_buf_adds(out, ", for what is below it");
 		if (w->priority)
 			hf_buf_addf(out, ", priority %d", (int)w->priority);
 		if (w->offered)

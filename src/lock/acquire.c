@@ -1,5 +1,7 @@
 /* From options to a request; acquiring. */
 #include "manager.h"
+#include "modes.h"
+#include "tree_name.h"
 #include "under.h"
 
 #include <errno.h>
@@ -62,9 +64,13 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 		return bad(error,
 			"stale_after must be at least 1 ms, and more than a third of the "
 			"holders' ttl");
+	if ((o->flags & HF_TREE_NAME) && hf_mode_is_intent(o->mode))
+		return bad(error,
+			"a name of a tree is held exclusively or shared: its intentions are "
+			"taken above it");
 	if ((o->flags & HF_FOR_TREE) && (o->flags & HF_DETACHED))
 		return bad(error, "a lease without a process is not kept for a tree of them");
-	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || (unsigned)o->mode > HF_SHARED)
+	if ((unsigned)o->strategy > HF_FORCE_ACQUIRE || !hf_mode_is_known(o->mode))
 		return bad(error, "unknown mode or strategy");
 	if (o->under_count > HF_UNDER_MAX || (o->under_count && !o->under))
 		return bad(error, "up to 64 holds can be named in 'under'");
@@ -88,6 +94,10 @@ hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_
 		return bad(error,
 			"in this layout a hold is an open file (flock), which no other "
 			"process can join");
+	if (hf_mode_is_intent(o->mode) || (o->flags & HF_TREE_NAME))
+		return bad(error,
+			"in this layout a hold is an open file (flock), which knows no "
+			"intentions: use layout=slots");
 	if (o->limit)
 		return bad(error, "flock knows no limit of shared holders");
 	return HF_OK;
@@ -139,6 +149,8 @@ static void fill_request(hf_manager *m, hf_request *r, const hf_lease *lease,
 	g->flags = lease->bound ? HF_GRANT_BOUND : 0;
 	if (o->flags & HF_FOR_TREE)
 		g->flags |= HF_GRANT_FOR_TREE;
+	if ((o->flags & HF_TREE_NAME) && hf_tree_next_above(lease->name, 0))
+		g->flags |= HF_GRANT_TREE_NAME;
 	g->priority = o->priority;
 	g->ttl_ms = lease->ttl_ms;
 	g->lock_delay_ms = o->lock_delay_ms;
@@ -267,12 +279,12 @@ hf_status hf_acquisition_granted(
 	st = hf_lease_confirm(lease, error);
 	if (st != HF_LOST)
 		return st;
-	*again_out = ++acq->too_late < LATE_TRIES;
+	*again_out = ++acq->too_late < LATE_TRIES && !acq->one_id;
 	if (*again_out) {
 		hf_new_id(lease->id);
 		return st;
 	}
-	return hf_fail(error, HF_UNAVAILABLE, "acquire", 0,
+	return hf_fail(error, acq->one_id ? HF_LOST : HF_UNAVAILABLE, "acquire", 0,
 		"the store takes longer to answer than the ttl of %lld ms lasts: lock '%s' was "
 		"granted and is over; use a longer ttl",
 		(long long)lease->ttl_ms, lease->name);
@@ -346,21 +358,36 @@ static hf_status acquire_in_store(hf_acquisition *acq, hf_error *error)
 
 const hf_acquire_options hf_acquire_defaults = HF_ACQUIRE_OPTIONS_INIT;
 
-hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_options *options,
-	hf_lease **lease_out, hf_error *error)
+hf_status hf_acquire_part(hf_manager *manager, const char *name, const hf_acquire_options *o,
+	const char *id, bool gathered, hf_lease **lease_out, hf_error *error)
 {
 	hf_acquisition acq;
 	hf_status st;
 
 	*lease_out = NULL;
-	st = hf_acquisition_begin(
-		&acq, manager, name, options ? options : &hf_acquire_defaults, error);
+	st = hf_acquisition_begin(&acq, manager, name, o, error);
 	if (st)
 		return st;
+	if (id)
+		hf_copy(acq.lease->id, sizeof(acq.lease->id), id);
+	acq.one_id = id;
+	acq.lease->gathered = gathered;
+	acq.lease->renews = acq.lease->renews || gathered;
 	st = bind_session(&acq, error);
 	if (!st)
 		st = acquire_in_store(&acq, error);
 	return hf_acquisition_end(&acq, st, lease_out, error);
+}
+
+hf_status hf_acquire(hf_manager *manager, const char *name, const hf_acquire_options *options,
+	hf_lease **lease_out, hf_error *error)
+{
+	const hf_acquire_options *o = options ? options : &hf_acquire_defaults;
+	const hf_want want = {manager, name, o};
+
+	if (o->size == sizeof(*o) && (o->flags & HF_TREE_NAME))
+		return hf_acquire_many(&want, 1, o->wait_ms, lease_out, NULL, error);
+	return hf_acquire_part(manager, name, o, NULL, false, lease_out, error);
 }
 
 hf_status hf_try_acquire(hf_manager *manager, const char *name,

@@ -1,6 +1,7 @@
 /* What is done to grants from outside: release_by, extend_by, force, cleanup. */
 #include "fence.h"
 #include "manager.h"
+#include "tree_name.h"
 
 #include <stdlib.h>
 
@@ -38,23 +39,39 @@ hf_status hf_release_by(
 {
 	hf_attempt_setup setup;
 	hf_attempt attempt;
+	hf_tree_ids above = {.count = 0};
+	char by_id[HF_GROUP_MAX + 1];
 	struct named named;
 	hf_status st = hf_manager_check(manager, name, error);
+	hf_status st_above;
 
 	if (!st)
 		st = name_who(manager, name, who, &named, error);
-	if (st)
-		return st;
-	setup = hf_manager_setup(manager, name, HF_ASK_RELEASE);
-	setup.request.who = named.who;
-	setup.wait_ms = HF_SETTLE_MS;
-	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
-	/* One whose answer was lost may have landed without a count of its grants. */
 	if (!st)
-		hf_count(manager, name, HF_COUNT_RELEASES, attempt.ended ? attempt.ended : 1);
-	else if (st != HF_NOT_OWNER && st != HF_LOST)
-		hf_count(manager, name, HF_COUNT_FAILED_RELEASES, 1);
-	hf_attempt_free(&attempt);
+		st = hf_tree_ids_read(manager, name, &named.who, &above, error);
+	if (!st) {
+		setup = hf_manager_setup(manager, name, HF_ASK_RELEASE);
+		setup.request.who = named.who;
+		setup.wait_ms = HF_SETTLE_MS;
+		st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
+		/* One whose answer was lost may have landed without a count of its grants. */
+		if (!st)
+			hf_count(manager, name, HF_COUNT_RELEASES,
+				attempt.ended ? attempt.ended : 1);
+		else if (st != HF_NOT_OWNER && st != HF_LOST)
+			hf_count(manager, name, HF_COUNT_FAILED_RELEASES, 1);
+		hf_attempt_free(&attempt);
+	}
+	/* An earlier release may have been killed before it came to them. */
+	if (st == HF_NOT_OWNER && who->id && strlen(who->id) <= HF_GROUP_MAX) {
+		hf_copy(by_id, sizeof(by_id), who->id);
+		(void)hf_tree_release_above(manager, name, &(hf_tree_ids){1, &by_id}, NULL);
+	}
+	if (!st || st == HF_LOST) {
+		st_above = hf_tree_release_above(manager, name, &above, st ? NULL : error);
+		st = st ? st : st_above;
+	}
+	hf_tree_ids_free(&above);
 	return st;
 }
 
@@ -63,6 +80,7 @@ hf_status hf_extend_by(hf_manager *manager, const char *name, const hf_who *who,
 {
 	hf_attempt_setup setup;
 	hf_attempt attempt;
+	hf_tree_ids above = {.count = 0};
 	struct named named;
 	hf_status st = hf_manager_check(manager, name, error);
 
@@ -73,10 +91,18 @@ hf_status hf_extend_by(hf_manager *manager, const char *name, const hf_who *who,
 	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
 		return hf_fail(error, HF_INVALID, "extend", 0,
 			"the ttl must be 0 (as it was) or 100 ms to 365 days");
+	/* There a hold lasts as long as a descriptor, whatever it is told. */
+	if (manager->capabilities & HF_CAP_SESSION_BOUND)
+		ttl_ms = 0;
+	st = hf_tree_ids_read(manager, name, &named.who, &above, error);
+	if (!st)
+		st = hf_tree_extend_above(manager, name, &above, ttl_ms, error);
+	hf_tree_ids_free(&above);
+	if (st)
+		return st;
 	setup = hf_manager_setup(manager, name, HF_ASK_RENEW);
 	setup.request.who = named.who;
-	/* There a hold lasts as long as a descriptor, whatever it is told. */
-	setup.request.ttl_ms = manager->capabilities & HF_CAP_SESSION_BOUND ? 0 : ttl_ms;
+	setup.request.ttl_ms = ttl_ms;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(manager, &setup, &attempt, NULL, error);
 	if (!st && token_out)
@@ -204,8 +230,11 @@ static hf_status force(
 {
 	hf_attempt_setup setup = hf_manager_setup(m, name, HF_ASK_FORCE_RELEASE);
 	hf_attempt attempt;
+	hf_tree_ids above;
 	hf_status st;
 
+	/* A damaged one says so below. */
+	(void)hf_tree_ids_read(m, name, NULL, &above, NULL);
 	setup.request.grant.owner = by;
 	setup.wait_ms = HF_SETTLE_MS;
 	st = hf_drive_attempt(m, &setup, &attempt, NULL, error);
@@ -214,6 +243,10 @@ static hf_status force(
 	if (!st)
 		hf_count(m, name, HF_COUNT_FORCED, attempt.ended > 0);
 	hf_attempt_free(&attempt);
+	/* Nothing stands on their intentions any more; what stays ends by its ttl. */
+	if (!st)
+		(void)hf_tree_release_above(m, name, &above, NULL);
+	hf_tree_ids_free(&above);
 	return st;
 }
 

@@ -193,6 +193,10 @@ hf_status hf_acquire_start(hf_manager *manager, const char *name,
 		st = hf_fail(error, HF_INVALID, "acquire", 0,
 			"what was started is cancelled with hf_acquire_cancel(): leave "
 			"cancel_fd at -1");
+	if (!st && (o->flags & HF_TREE_NAME))
+		st = hf_fail(error, HF_INVALID, "acquire", 0,
+			"a tree name is several locks, which are not acquired without "
+			"blocking: use hf_acquire() in a thread");
 	if (st)
 		return st;
 	p = new_pending(manager, name, o);

@@ -54,10 +54,7 @@ static bool in_the_way(const hf_record *r, const hf_waiter *w, size_t i)
 {
 	const hf_grant *g = &r->grants[i];
 
-	if (hf_same_group(g, &w->want))
-		return false;
-	return hf_conflicts(g, &w->want) ||
-	       (w->want.limit && hf_group_count(r) >= w->want.limit);
+	return !hf_same_group(g, &w->want) && hf_competes(r, g, &w->want);
 }
 
 static bool holds_any_of_group(const struct node *n, const hf_record *r, size_t grant)
@@ -230,12 +227,16 @@ static bool held_by_blocked(const struct graph *g, const hf_record *r, size_t gr
 	return false;
 }
 
+/* Of those that hold the lock itself: intentions take no place of a limit. */
 static bool first_of_group(const hf_record *r, size_t grant)
 {
 	size_t i;
 
+	if (hf_mode_is_intent(r->grants[grant].mode))
+		return false;
 	for (i = 0; i < grant; i++)
-		if (hf_same_group(&r->grants[i], &r->grants[grant]))
+		if (!hf_mode_is_intent(r->grants[i].mode) &&
+			hf_same_group(&r->grants[i], &r->grants[grant]))
 			return false;
 	return true;
 }
@@ -247,10 +248,12 @@ static bool blocked_by_holds(const struct graph *g, const hf_record *r, const hf
 	size_t i;
 
 	for (i = 0; i < r->grant_count; i++) {
-		if (!first_of_group(r, i) || hf_same_group(&r->grants[i], &w->want) ||
-			!held_by_blocked(g, r, i))
+		bool conflicts = hf_conflicts(&r->grants[i], &w->want);
+
+		if (hf_same_group(&r->grants[i], &w->want) ||
+			!(conflicts || first_of_group(r, i)) || !held_by_blocked(g, r, i))
 			continue;
-		if (hf_conflicts(&r->grants[i], &w->want))
+		if (conflicts)
 			return true;
 		staying++;
 	}

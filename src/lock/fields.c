@@ -1,4 +1,5 @@
 #include "fields.h"
+#include "modes.h"
 
 /* ---- writing ---- */
 
@@ -151,8 +152,8 @@ static void put_one(writer *w, const hf_field *f, const void *at)
 		put_signed(w, f, *(const int32_t *)at);
 		break;
 	case HF_FIELD_MODE:
-		if (*(const hf_mode *)at == HF_SHARED)
-			put_text(w, f, "s");
+		if (*(const hf_mode *)at != HF_EXCLUSIVE)
+			put_text(w, f, hf_mode_text(*(const hf_mode *)at));
 		break;
 	case HF_FIELD_NAMES:
 		put_text(w, f, f->names[*(const unsigned *)at]);
@@ -244,8 +245,8 @@ static bool read_one(const hf_field *f, char *value, void *at)
 		*(int32_t *)at = (int32_t)i;
 		return true;
 	case HF_FIELD_MODE:
-		*(hf_mode *)at = HF_SHARED;
-		return value[0] == 's' && !value[1];
+		return hf_mode_read(value, (hf_mode *)at) &&
+		       *(hf_mode *)at != HF_EXCLUSIVE; /* which is left out */
 	case HF_FIELD_NAMES:
 		return read_name(f, value, (unsigned *)at);
 	}

@@ -19,7 +19,7 @@ typedef enum hf_field_type {
 	HF_FIELD_I64,
 	HF_FIELD_U32,
 	HF_FIELD_I32,
-	HF_FIELD_MODE, /* hf_mode, as s */
+	HF_FIELD_MODE, /* hf_mode, as s, is, ix */
 	HF_FIELD_NAMES /* unsigned enum, by hf_field.names[] up to NULL */
 } hf_field_type;
 

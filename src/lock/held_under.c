@@ -17,7 +17,7 @@ uint64_t hf_thread_number(void)
 /* Held until its thread releases it: no time and nobody else ends it. */
 static bool is_kept(const hf_lease *lease, uint64_t thread)
 {
-	return lease->thread == thread && lease->bound &&
+	return lease->thread == thread && (lease->bound || lease->gathered) &&
 	       lease->fork_generation == hf_fork_generation() &&
 	       (lease->renews || !lease->ttl_ms) && hf_lease_valid(lease);
 }

@@ -1,6 +1,7 @@
 /* Looking: status, list, watch, history. */
 #include "fence.h"
 #include "manager.h"
+#include "modes.h"
 #include "queue.h"
 #include "under.h"
 
@@ -239,10 +240,11 @@ const hf_holder *hf_waits_for_itself(const hf_lock_info *info, hf_mode mode, uin
 
 	for (i = 0; i < info->holder_count; i++) {
 		const hf_holder *h = &info->holders[i];
-		bool excludes = mode == HF_EXCLUSIVE || h->mode == HF_EXCLUSIVE;
+		bool excludes = hf_modes_conflict(h->mode, mode);
 
-		/* Who shares a place with another (re-entry) takes none. */
-		if (!excludes && (!limit || strcmp(h->group, h->id) != 0))
+		/* Who shares a place with another (re-entry) takes none, nor an intention. */
+		if (!excludes &&
+			(!limit || strcmp(h->group, h->id) != 0 || hf_mode_is_intent(h->mode)))
 			continue;
 		if (!h->for_tree || !hf_holder_is_ancestor(info, h))
 			continue;

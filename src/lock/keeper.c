@@ -57,7 +57,7 @@ static int64_t wants_ms(const hf_lease *lease)
 {
 	int64_t work_ms;
 
-	if (lease->lost || lease->busy || !lease->bound)
+	if (lease->lost || lease->busy || !(lease->bound || lease->gathered))
 		return INT64_MAX;
 	work_ms = lease->renewal ? lease->renewal->wake_ms : lease->due_ms;
 	return work_ms < lease->trust_until_ms ? work_ms : lease->trust_until_ms;
@@ -244,7 +244,7 @@ hf_status hf_keeper_need(hf_lease *lease, hf_error *error)
 	int failed;
 
 	pthread_mutex_lock(&m->mutex);
-	failed = lease->bound ? need_thread_nolock(m) : 0;
+	failed = lease->bound || lease->gathered ? need_thread_nolock(m) : 0;
 	pthread_mutex_unlock(&m->mutex);
 	if (!failed)
 		return HF_OK;

@@ -1,5 +1,6 @@
 /* A lease in hand. */
 #include "manager.h"
+#include "modes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -49,6 +50,11 @@ uint64_t hf_lease_next_renewal(hf_lease *lease)
 
 void hf_lease_destroy(hf_lease *lease)
 {
+	size_t i;
+
+	for (i = 0; i < lease->above_count; i++)
+		hf_lease_destroy(lease->above[i]);
+	free(lease->above);
 	if (lease->renewal) {
 		hf_attempt_free(lease->renewal);
 		free(lease->renewal);
@@ -63,11 +69,15 @@ void hf_lease_destroy(hf_lease *lease)
 void hf_lease_tell_lost(hf_lease *lease)
 {
 	uint64_t one = 1;
+	size_t i;
 	int fd;
 
 	if (atomic_exchange(&lease->lost, true))
 		return;
 	hf_count_lost(lease);
+	/* Nothing stands on these any more: renewed no longer, they end. */
+	for (i = 0; i < lease->above_count; i++)
+		lease->above[i]->lost = true;
 	fd = __atomic_load_n(&lease->lost_fd, __ATOMIC_ACQUIRE);
 	if (fd >= 0)
 		(void)!write(fd, &one, sizeof(one));
@@ -115,9 +125,16 @@ int64_t hf_lease_remaining_ms(const hf_lease *lease)
 {
 	int64_t until_ms = lease->trust_until_ms;
 	int64_t left_ms;
+	size_t i;
 
 	if (!ours(lease) || lease->lost)
 		return 0;
+	for (i = 0; i < lease->above_count; i++) {
+		if (lease->above[i]->lost)
+			return 0;
+		if (lease->above[i]->trust_until_ms < until_ms)
+			until_ms = lease->above[i]->trust_until_ms;
+	}
 	if (until_ms == INT64_MAX)
 		return INT64_MAX;
 	left_ms = until_ms - hf_boot_ms();
@@ -179,12 +196,27 @@ int hf_lease_liveness_fd(const hf_lease *lease)
 	return lease->manager->liveness ? hf_liveness_fd(lease->manager->liveness) : -1;
 }
 
+/*
+ * Nobody else works on it any more, nor on what it stands on; and nobody tells of
+ * its loss. What it stands on is told last, as that tells of the lease itself.
+ */
+static void remove_from_keeper(hf_lease *lease)
+{
+	size_t i;
+
+	for (i = 0; i < lease->above_count; i++)
+		if (lease->above[i]->listed)
+			hf_keeper_remove(lease->above[i]);
+	if (lease->listed)
+		hf_keeper_remove(lease);
+}
+
 void hf_lease_detach(hf_lease *lease)
 {
 	if (!lease)
 		return;
-	if (ours(lease) && lease->manager && lease->listed)
-		hf_keeper_remove(lease);
+	if (ours(lease) && lease->manager)
+		remove_from_keeper(lease);
 	hf_lease_destroy(lease);
 }
 
@@ -219,6 +251,27 @@ static hf_status give_back(hf_lease *lease, hf_error *error)
 	return st;
 }
 
+/* Itself first: what it stands on keeps others out as long as it is there. */
+static hf_status give_all_back(hf_lease *lease, hf_error *error)
+{
+	hf_status worst = give_back(lease, error);
+	size_t i = lease->above_count;
+
+	hf_count_released(lease, worst);
+	while (i-- > 0) {
+		hf_error why;
+		hf_status st = give_back(lease->above[i], &why);
+
+		hf_count_released(lease->above[i], st);
+		if (!st || worst == HF_LOST || (worst && st != HF_LOST))
+			continue;
+		worst = st;
+		if (error)
+			*error = why;
+	}
+	return worst;
+}
+
 hf_status hf_release(hf_lease *lease, hf_error *error)
 {
 	hf_status st = HF_OK;
@@ -227,10 +280,8 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 		return HF_OK;
 	/* The descriptor of a session is the parent's; a copy is ours. */
 	if (ours(lease) && lease->manager) {
-		if (lease->listed)
-			hf_keeper_remove(lease);
-		st = give_back(lease, error);
-		hf_count_released(lease, st);
+		remove_from_keeper(lease);
+		st = give_all_back(lease, error);
 	}
 	hf_lease_destroy(lease);
 	return st;
@@ -311,16 +362,10 @@ hf_status hf_lease_confirm(hf_lease *lease, hf_error *error)
 	return st;
 }
 
-hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
+static hf_status extend_one(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 {
 	hf_status st = HF_OK;
 
-	if (!ours(lease) || !lease->manager)
-		return hf_fail(error, HF_LOST, "extend", 0,
-			"this lease belongs to the parent process, or its manager is closed");
-	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
-		return hf_fail(error, HF_INVALID, "extend", 0,
-			"the ttl must be 0 (as it was) or 100 ms to 365 days");
 	if (lease->session_fd >= 0)
 		ttl_ms = 0; /* it lasts as long as the descriptor, whatever it is told */
 	if (ttl_ms)
@@ -339,21 +384,28 @@ hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	return st;
 }
 
-hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
+hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
+{
+	hf_status st = HF_OK;
+	size_t i;
+
+	if (!ours(lease) || !lease->manager)
+		return hf_fail(error, HF_LOST, "extend", 0,
+			"this lease belongs to the parent process, or its manager is closed");
+	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
+		return hf_fail(error, HF_INVALID, "extend", 0,
+			"the ttl must be 0 (as it was) or 100 ms to 365 days");
+	for (i = 0; !st && i < lease->above_count; i++)
+		st = extend_one(lease->above[i], ttl_ms, error);
+	return st ? st : extend_one(lease, ttl_ms, error);
+}
+
+static hf_status convert_one(hf_lease *lease, hf_mode mode, hf_error *error)
 {
 	hf_attempt_setup setup;
 	hf_attempt attempt;
 	hf_status st;
 
-	if (!ours(lease) || !lease->manager)
-		return hf_fail(error, HF_LOST, "convert", 0,
-			"this lease belongs to the parent process, or its manager is closed");
-	if ((unsigned)mode > HF_SHARED)
-		return hf_fail(error, HF_INVALID, "convert", 0, "unknown mode");
-	if (lease->session_fd >= 0)
-		return hf_fail(error, HF_INVALID, "convert", 0,
-			"a hold of this layout (flock) cannot change its mode: release it and "
-			"acquire again");
 	st = seize_valid(lease, "convert", error);
 	if (st)
 		return st;
@@ -373,4 +425,84 @@ hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
 	if (st == HF_LOST)
 		hf_lease_tell_lost(lease);
 	return st;
+}
+
+/* The last `count` of what it stands on, or the first: nearest first. */
+static hf_status weaken_above(hf_lease *lease, size_t count, hf_error *error)
+{
+	hf_status st = HF_OK;
+
+	while (count-- > 0 && st != HF_LOST)
+		st = convert_one(lease->above[count], HF_INTENT_SHARED, error);
+	return st == HF_LOST ? st : HF_OK; /* to keep out too many does no harm */
+}
+
+/* With what it stands on: stronger from the root on, weaker the other way round. */
+static hf_status convert_all(hf_lease *lease, hf_mode mode, hf_error *error)
+{
+	bool up = mode == HF_EXCLUSIVE && lease->mode != HF_EXCLUSIVE;
+	hf_status st = HF_OK;
+	size_t i;
+
+	for (i = 0; up && !st && i < lease->above_count; i++)
+		st = convert_one(lease->above[i], HF_INTENT_EXCLUSIVE, error);
+	if (!st)
+		st = convert_one(lease, mode, error);
+	if (st && up)
+		(void)weaken_above(lease, lease->above_count, NULL);
+	else if (!st && mode == HF_SHARED)
+		st = weaken_above(lease, lease->above_count, error);
+	return st;
+}
+
+hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
+{
+	if (!ours(lease) || !lease->manager)
+		return hf_fail(error, HF_LOST, "convert", 0,
+			"this lease belongs to the parent process, or its manager is closed");
+	if (!hf_mode_is_known(mode) || (lease->above_count && hf_mode_is_intent(mode)))
+		return hf_fail(
+			error, HF_INVALID, "convert", 0, "it can be HF_EXCLUSIVE or HF_SHARED");
+	if (lease->session_fd >= 0)
+		return hf_fail(error, HF_INVALID, "convert", 0,
+			"a hold of this layout (flock) cannot change its mode: release it and "
+			"acquire again");
+	return convert_all(lease, mode, error);
+}
+
+/* ---- one of several ---- */
+
+hf_status hf_lease_settle(
+	hf_lease *lease, const hf_acquire_options *o, bool last, hf_error *error)
+{
+	hf_manager *m = lease->manager;
+	bool renews = lease->bound && !(o->flags & HF_NO_RENEW);
+
+	hf_lease_seize(lease);
+	pthread_mutex_lock(&m->mutex);
+	lease->gathered = false;
+	lease->renews = renews;
+	if (!renews)
+		lease->due_ms = INT64_MAX;
+	pthread_mutex_unlock(&m->mutex);
+	hf_lease_let_go(lease);
+	return last || renews || !lease->ttl_ms ? HF_OK : extend_one(lease, 0, error);
+}
+
+static void tell_below(hf_lease *above, void *lease)
+{
+	(void)above;
+	hf_lease_tell_lost(lease);
+}
+
+void hf_lease_stand_on(hf_lease *lease, hf_lease **above, size_t count)
+{
+	size_t i;
+
+	pthread_mutex_lock(&lease->manager->mutex);
+	lease->above = above;
+	lease->above_count = count;
+	pthread_mutex_unlock(&lease->manager->mutex);
+	for (i = 0; i < count; i++)
+		hf_lease_hand_over(above[i], tell_below, lease);
 }

@@ -18,8 +18,8 @@ static const struct {
 	[HF_EV_EXTEND] = {0, 0, HF_STATE_SHARED, HF_STATE_EXCLUSIVE},
 	[HF_EV_RELEASE] = {0, 0, HF_STATE_SHARED | HF_STATE_FREE | HF_STATE_CLOSED,
 		HF_STATE_EXCLUSIVE | HF_STATE_SHARED | HF_STATE_FREE | HF_STATE_CLOSED},
-	[HF_EV_UPGRADE] = {0, 0, HF_STATE_EXCLUSIVE, HF_STATE_EXCLUSIVE},
-	[HF_EV_DOWNGRADE] = {0, 0, 0, HF_STATE_SHARED},
+	[HF_EV_UPGRADE] = {0, 0, HF_STATE_SHARED | HF_STATE_EXCLUSIVE, HF_STATE_EXCLUSIVE},
+	[HF_EV_DOWNGRADE] = {0, 0, HF_STATE_SHARED, HF_STATE_SHARED | HF_STATE_EXCLUSIVE},
 	[HF_EV_EXPIRE] = {HF_STATE_FREE, HF_STATE_CLOSED, HF_STATE_SHARED, HF_STATE_EXCLUSIVE},
 	[HF_EV_BARRIER] = {HF_STATE_FREE, HF_STATE_CLOSED, HF_STATE_SHARED, HF_STATE_EXCLUSIVE},
 	[HF_EV_QUEUE] = {HF_STATE_FREE, HF_STATE_CLOSED, HF_STATE_SHARED, HF_STATE_EXCLUSIVE},
@@ -48,43 +48,44 @@ bool hf_chart_allows(int from, hf_event_kind event, int to)
 	return (allowed & to) != 0;
 }
 
-/* ---- groups ---- */
+/* ---- who goes together ---- */
 
 bool hf_conflicts(const hf_grant *held, const hf_grant *want)
 {
 	if (held->flags & HF_GRANT_FOREIGN)
 		return true;
-	return held->mode == HF_EXCLUSIVE || want->mode == HF_EXCLUSIVE;
+	return hf_modes_conflict(held->mode, want->mode);
 }
 
-bool hf_same_group(const hf_grant *a, const hf_grant *b)
+bool hf_competes(const hf_record *r, const hf_grant *held, const hf_grant *want)
 {
-	return strcmp(a->group, b->group) == 0;
+	return hf_conflicts(held, want) || (want->limit && !hf_mode_is_intent(held->mode) &&
+						   hf_place_count(r) >= want->limit);
 }
 
-/* True for the first grant of each group: counting these counts groups. */
-static bool leads_group(const hf_record *r, size_t i)
+/* Who has an offer has not to wait for anybody but the claim. */
+static void assert_offers_stand(const hf_record *r)
 {
-	size_t j;
-
-	for (j = 0; j < i; j++)
-		if (hf_same_group(&r->grants[j], &r->grants[i]))
-			return false;
-	return true;
-}
-
-size_t hf_group_count(const hf_record *r)
-{
-	size_t n = 0;
+	size_t held[HF_INTENT_EXCLUSIVE + 1] = {0};
 	size_t i;
+	unsigned k;
 
 	for (i = 0; i < r->grant_count; i++)
-		n += leads_group(r, i);
-	return n;
+		held[r->grants[i].mode]++;
+	for (i = 0; i < r->waiter_count; i++)
+		if (r->waiters[i].offer)
+			held[r->waiters[i].want.mode]++;
+	for (i = 0; i < r->waiter_count; i++) {
+		hf_mode mode = r->waiters[i].want.mode;
+
+		for (k = 0; r->waiters[i].offer && k < HF_ARRAY_LEN(held); k++)
+			assert(!hf_modes_conflict((hf_mode)k, mode) || held[k] == (k == mode));
+	}
 }
 
 void hf_assert_invariants(const hf_record *prev, const hf_record *next)
 {
+	uint32_t limit = 0;
 	size_t i;
 
 	for (i = 0; i < next->grant_count; i++) {
@@ -92,22 +93,17 @@ void hf_assert_invariants(const hf_record *prev, const hf_record *next)
 
 		assert(!(g->flags & HF_GRANT_FOREIGN));
 		assert(g->token > 0 && g->token <= next->counter);
+		assert(!g->limit || !hf_mode_is_intent(g->mode));
+		limit = g->limit ? g->limit : limit;
 	}
-	if (hf_state_of(next) == HF_STATE_EXCLUSIVE)
-		assert(hf_group_count(next) == 1);
-	if (hf_state_of(next) == HF_STATE_SHARED && next->grants[0].limit)
-		assert(hf_group_count(next) <= next->grants[0].limit);
+	assert(hf_holders_go_together(next));
+	assert(!limit || hf_place_count(next) <= limit);
 	for (i = 0; i < next->waiter_count; i++) {
 		const hf_waiter *w = &next->waiters[i];
 
 		assert(w->arrival && w->arrival <= next->gen && w->offer <= next->gen);
-		/* Who has an offer has not to wait for anybody but the claim. */
-		if (w->offer)
-			assert(hf_state_of(next) != HF_STATE_EXCLUSIVE &&
-				(w->want.mode == HF_SHARED ||
-					(!next->grant_count &&
-						hf_queue_offered(next, w->want.id) < 0)));
 	}
+	assert_offers_stand(next);
 	assert(next->gen > prev->gen);
 	assert(next->counter >= prev->counter);
 	(void)prev;

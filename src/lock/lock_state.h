@@ -5,6 +5,7 @@
 #ifndef HF_LOCK_STATE_H
 #define HF_LOCK_STATE_H
 
+#include "modes.h"
 #include "queue.h"
 #include "rules.h"
 
@@ -19,8 +20,11 @@ void hf_assert_invariants(const hf_record *prev, const hf_record *next);
 
 /* Do these two never hold at the same time, whatever their limits? */
 bool hf_conflicts(const hf_grant *held, const hf_grant *want);
-bool hf_same_group(const hf_grant *a, const hf_grant *b);
-size_t hf_group_count(const hf_record *r);
+/* Does it stand in the way of `want`, or take one of the places that it wants? */
+bool hf_competes(const hf_record *r, const hf_grant *held, const hf_grant *want);
+
+/* Is this a grant that `who` names? Never a neighbour's. */
+bool hf_who_names(const hf_who *who, const hf_grant *g);
 
 /* Is a time of this clock's domain comparable with the evidence's? */
 bool hf_clock_shared(const char *clock, const hf_evidence *e);

@@ -4,6 +4,7 @@
  *	manager.c   open, close, and what is known of each name between calls
  *	acquire.c   requests from options; acquire
  *	acquire_many.c  several of them, all or none
+ *	tree_name.c names that are paths: what stands above them
  *	held_under.c  what is kept while one waits
  *	async.c	    those that are waited for without a thread each; see async.h
  *	lease.c     a lease in hand: queries, release, extend, convert
@@ -107,6 +108,11 @@ struct hf_lease {
 	hf_attempt *renewal; /* (keeper) under way; NULL: none */
 	int64_t granted_ns; /* on hf_boot_ns() */
 	hf_counts *counts; /* of its name; NULL: it does not count (yet) */
+	/* One of several that are not all had: renewed meanwhile, whatever it is to be. */
+	bool gathered;
+	/* Of a tree name: its intentions on the names above, the root first. */
+	hf_lease **above;
+	size_t above_count;
 	char texts[];
 };
 
@@ -209,6 +215,13 @@ int hf_drive_pidfd(const hf_process *process);
 extern const hf_acquire_options hf_acquire_defaults;
 /* HF_INVALID: these options are not for this store, or for none. */
 hf_status hf_acquire_check(const hf_manager *m, const hf_acquire_options *o, hf_error *error);
+/*
+ * One of several. `id` (NULL: a new one) is that of its grant. Besides hf_acquire():
+ * HF_LOST: with an id given, the store answered so late that it was over. To be
+ * settled when all are had, if it is `gathered`.
+ */
+hf_status hf_acquire_part(hf_manager *manager, const char *name, const hf_acquire_options *o,
+	const char *id, bool gathered, hf_lease **lease_out, hf_error *error);
 
 /*
  * One acquisition: the steps that the blocking call and async.h have in common.
@@ -226,6 +239,7 @@ typedef struct hf_acquisition {
 	int64_t bind_pause_ms;
 	int64_t bind_pause_max_ms; /* may be raised */
 	int too_late; /* grants that came when their ttl was over */
+	bool one_id; /* it keeps its id: one that came too late is HF_LOST */
 	char verifier[HF_VERIFIER_MAX];
 	hf_buf under; /* what it stands under, once that is known */
 	hf_tally tally; /* what it has met, for the metrics */
@@ -270,6 +284,14 @@ void hf_lease_tell_lost(hf_lease *lease);
  */
 void hf_lease_hand_over(hf_lease *lease, hf_lost_fn on_lost, void *on_lost_arg);
 void hf_lease_destroy(hf_lease *lease);
+/*
+ * All are had: from now on it is what `o` says. One that nobody will renew is
+ * renewed a last time, so that none ends before the `last` that was had.
+ */
+hf_status hf_lease_settle(
+	hf_lease *lease, const hf_acquire_options *o, bool last, hf_error *error);
+/* From now on `lease` stands on these; it owns the array and them. */
+void hf_lease_stand_on(hf_lease *lease, hf_lease **above, size_t count);
 /* Wait until nobody works on it and take it / give it back. */
 void hf_lease_seize(hf_lease *lease);
 void hf_lease_let_go(hf_lease *lease);

@@ -1,5 +1,6 @@
 /* The record in memory and its text form. See record.h. */
 #include "record.h"
+#include "modes.h"
 #include "record_wait.h"
 
 #include <stdlib.h>
@@ -317,9 +318,10 @@ static bool check_grant(hf_grant *g)
 	if (!g->group[0])
 		g->group = g->id;
 	return good_id(g->id) && (g->group == g->id || good_id(g->group)) &&
-	       !(g->flags & ~(uint32_t)(HF_GRANT_BOUND | HF_GRANT_FOR_TREE)) &&
-	       span_in_range(g->ttl_ms) && span_in_range(g->lock_delay_ms) &&
-	       time_in_range(g->deadline_ms) && g->renewals <= HF_RECORD_COUNT_MAX;
+	       !(g->flags & ~(uint32_t)HF_GRANT_FLAGS) &&
+	       !(g->limit && hf_mode_is_intent(g->mode)) && span_in_range(g->ttl_ms) &&
+	       span_in_range(g->lock_delay_ms) && time_in_range(g->deadline_ms) &&
+	       g->renewals <= HF_RECORD_COUNT_MAX;
 }
 
 static bool read_grant(char *line, hf_grant *g)
@@ -357,41 +359,27 @@ static bool read_lock(char *line, hf_record *r)
 	       time_in_range(r->closed_until_ms);
 }
 
-static size_t group_count(const hf_record *r)
-{
-	size_t n = 0;
-	size_t i;
-	size_t j;
-
-	for (i = 0; i < r->grant_count; i++) {
-		for (j = 0; j < i && strcmp(r->grants[j].group, r->grants[i].group) != 0; j++)
-			;
-		n += j == i;
-	}
-	return n;
-}
-
 /* The invariants of the rules, which assert them: no damage may get so far. */
 static bool check_holders(const hf_record *r)
 {
-	const hf_grant *first = r->grants;
-	bool one_group = true;
-	bool exclusive = false;
+	const hf_grant *first = NULL;
 	size_t i;
 
 	for (i = 0; i < r->grant_count; i++) {
 		const hf_grant *g = &r->grants[i];
 
-		if (!g->token || g->token > r->counter || g->gen > r->gen ||
-			g->limit != first->limit)
+		if (!g->token || g->token > r->counter || g->gen > r->gen)
 			return false;
-		exclusive = exclusive || g->mode == HF_EXCLUSIVE;
-		one_group = one_group && !strcmp(g->group, first->group);
+		if (hf_mode_is_intent(g->mode))
+			continue; /* has no limit, and takes no place of one */
+		first = first ? first : g;
+		if (g->limit != first->limit)
+			return false;
 	}
-	if (exclusive)
-		return one_group;
-	return !r->grant_count || !first->limit || r->grant_count <= first->limit ||
-	       group_count(r) <= first->limit;
+	if (!hf_holders_go_together(r))
+		return false;
+	return !first || !first->limit || r->grant_count <= first->limit ||
+	       hf_place_count(r) <= first->limit;
 }
 
 /* None came, or was offered the lock, after the present. */
@@ -538,8 +526,10 @@ void hf_event_describe(const hf_record_event *event, const char *name, hf_buf *b
 		hf_buf_adds(buf, ", token ");
 		hf_buf_add_u64(buf, event->token);
 	}
-	if (event->mode == HF_SHARED)
-		hf_buf_adds(buf, ", shared");
+	if (event->mode != HF_EXCLUSIVE) {
+		hf_buf_adds(buf, ", ");
+		hf_buf_adds(buf, hf_mode_name(event->mode));
+	}
 	if (event->owner[0]) {
 		hf_buf_adds(buf, ", ");
 		add_plain(buf, event->owner);

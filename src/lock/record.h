@@ -6,7 +6,7 @@
  *	holdfast 1
  *	lock name=deploy gen=7 token=3 held=1 wait=1
  *	event gen=7 kind=acquire at=1700000000000 id=... owner=alice@web1 ...
- *	grant id=... m=x tok=3 ttl=30000 ...
+ *	grant id=... m=s tok=3 ttl=30000 ...
  *	wait id=... arr=8 ...
  *	end
  *
@@ -37,7 +37,10 @@
 enum {
 	HF_GRANT_BOUND = 1 << 0, /* ends with its process */
 	HF_GRANT_FOREIGN = 1 << 1, /* a neighbour's (R5); never in the text */
-	HF_GRANT_FOR_TREE = 1 << 2 /* kept until all below its process has ended */
+	HF_GRANT_FOR_TREE = 1 << 2, /* kept until all below its process has ended */
+	/* Intentions of the same id stand in the records of the names above. */
+	HF_GRANT_TREE_NAME = 1 << 3,
+	HF_GRANT_FLAGS = HF_GRANT_BOUND | HF_GRANT_FOR_TREE | HF_GRANT_TREE_NAME /* in texts */
 };
 
 /* One hold of a lock. All strings are borrowed and never NULL. */

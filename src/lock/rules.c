@@ -200,7 +200,7 @@ hf_verdict hf_decision_conclude(decision *d, hf_status status)
 
 /* ---- the others ---- */
 
-static bool named(const hf_grant *g, const hf_who *who)
+bool hf_who_names(const hf_who *who, const hf_grant *g)
 {
 	if (g->flags & HF_GRANT_FOREIGN)
 		return false;
@@ -217,7 +217,7 @@ static hf_verdict not_there(decision *d)
 	size_t i;
 
 	for (i = 0; i < d->prev->grant_count; i++)
-		if (named(&d->prev->grants[i], &d->req->who))
+		if (hf_who_names(&d->req->who, &d->prev->grants[i]))
 			return hf_decision_conclude(d, HF_LOST); /* it is over */
 	d->v.blocker = d->next->grant_count ? 0 : -1;
 	if (d->v.blocker == 0) /* an index into prev, as blockers are */
@@ -236,7 +236,7 @@ static hf_verdict release(decision *d)
 	size_t count = 0;
 
 	while (i < n->grant_count) {
-		if (!named(&n->grants[i], &d->req->who)) {
+		if (!hf_who_names(&d->req->who, &n->grants[i])) {
 			i++;
 			continue;
 		}
@@ -286,7 +286,7 @@ static hf_verdict renew(decision *d)
 	for (i = 0; i < n->grant_count; i++) {
 		hf_grant *g = &n->grants[i];
 
-		if (!named(g, &d->req->who))
+		if (!hf_who_names(&d->req->who, g))
 			continue;
 		if (!first)
 			first = g;
@@ -308,16 +308,27 @@ static hf_verdict renew(decision *d)
 	return hf_decision_commit(d, HF_OK, first, hf_state_of(n));
 }
 
+static bool some_offer_conflicts(const hf_record *r, hf_mode mode)
+{
+	size_t i;
+
+	for (i = 0; i < r->waiter_count; i++)
+		if (r->waiters[i].offer && hf_modes_conflict(r->waiters[i].want.mode, mode))
+			return true;
+	return false;
+}
+
 static hf_verdict convert(decision *d)
 {
 	hf_record *n = d->next;
 	int from = hf_state_of(n);
 	hf_grant *mine = NULL;
 	uint64_t token = 0;
+	bool up;
 	size_t i;
 
 	for (i = 0; i < n->grant_count; i++)
-		if (named(&n->grants[i], &d->req->who))
+		if (hf_who_names(&d->req->who, &n->grants[i]))
 			mine = &n->grants[i];
 	if (!mine)
 		return not_there(d);
@@ -326,7 +337,12 @@ static hf_verdict convert(decision *d)
 		d->v.ended = 0;
 		return hf_decision_answer(d, HF_OK);
 	}
-	if (d->req->mode == HF_EXCLUSIVE && hf_queue_offered(n, "") >= 0) {
+	if (hf_mode_is_intent(mine->mode) != hf_mode_is_intent(d->req->mode))
+		return hf_decision_refuse(d, HF_INVALID, -1,
+			"an intention does not become a hold of the lock itself, nor that an "
+			"intention");
+	up = hf_mode_covers(d->req->mode, mine->mode);
+	if (up && some_offer_conflicts(n, d->req->mode)) {
 		d->v.wait_ms = hf_decision_offers_lapse(d);
 		return hf_decision_conclude(d, HF_HELD);
 	}
@@ -338,23 +354,23 @@ static hf_verdict convert(decision *d)
 		if (d->req->mode == HF_SHARED && g->mode == HF_EXCLUSIVE)
 			return hf_decision_refuse(d, HF_INVALID, -1,
 				"another hold of this group is exclusive: release it first");
-		if (d->req->mode == HF_EXCLUSIVE && !hf_same_group(g, mine)) {
+		if (up && !hf_same_group(g, mine) && hf_modes_conflict(g->mode, d->req->mode)) {
 			d->v.blocker = hf_decision_find_id(d->prev, g->id);
 			d->v.wait_ms =
 				hf_rules_remaining_ms(d->prev, (size_t)d->v.blocker, d->e);
 			return hf_decision_conclude(d, HF_HELD);
 		}
-		if (g->mode == HF_EXCLUSIVE)
+		if (hf_same_group(g, mine) && hf_mode_covers(g->mode, d->req->mode))
 			token = hf_larger(token, g->token);
 	}
 	mine->mode = d->req->mode;
-	if (d->req->mode == HF_EXCLUSIVE) {
+	if (up) {
 		/* Others may have shared it with greater tokens since. */
 		if (!token)
 			token = n->counter = hf_larger(n->counter, d->req->least_counter) + 1;
 		mine->token = token;
 	}
-	d->kind = d->req->mode == HF_EXCLUSIVE ? HF_EV_UPGRADE : HF_EV_DOWNGRADE;
+	d->kind = up ? HF_EV_UPGRADE : HF_EV_DOWNGRADE;
 	return hf_decision_commit(d, HF_OK, mine, from);
 }
 

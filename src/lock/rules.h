@@ -11,7 +11,8 @@
  *	expired	by the clock both sides share: now >= deadline;
  *		without one: seen with the same count of renewals for its ttl
  *
- * The chart of a lock. A swap first ends what is over, stale or forced
+ * The chart of a lock; modes.h tells which holds go together. S is any of those
+ * that do: shared, of a limit or not, and intentions. A swap first ends what is over, stale or forced
  * (S -> S F C, X -> F C), then makes at most one step of its event:
  *
  *	from	event			to
@@ -20,11 +21,12 @@
  *	S share	acquire steal force	S	(another holder joins)
  *	S	reenter renew extend	S
  *	S	release			S F C
- *	S	upgrade			X
+ *	S	upgrade			S X	(S: of an intention)
+ *	S	downgrade		S	(of an intention)
  *	X excl	reenter renew extend	X
  *	X	release			X S F C	(X, S: holds of its group remain)
  *	X	upgrade			X	(of another hold of its group)
- *	X	downgrade		S
+ *	X	downgrade		S X	(X: of an intention in its group)
  *	any	expire barrier queue	same
  *	any	force-release		F	(all are ended first)
  *
@@ -36,8 +38,8 @@
  * ends by offering the lock to whoever is first and can be let in.
  *
  * The chart stands as a table in rules.c and is asserted after every step,
- * with the invariants: one group when exclusive, at most `limit` groups when
- * shared, no token above the counter, counter and gen never smaller.
+ * with the invariants: groups go together, at most `limit` of them share, no
+ * token above the counter, counter and gen never smaller.
  */
 #ifndef HF_RULES_H
 #define HF_RULES_H

@@ -6,15 +6,34 @@
 
 /* ---- who is let in ---- */
 
-/* Those who share it, or have been offered to. */
-static size_t sharer_count(const hf_record *n, const hf_grant *want)
+/* The places of a limit that are taken, or have been offered to others. */
+static size_t places_taken(const hf_record *n, const hf_grant *want)
 {
-	size_t count = hf_group_count(n);
+	size_t count = hf_place_count(n);
 	size_t i;
 
 	for (i = 0; i < n->waiter_count; i++)
-		count += n->waiters[i].offer && strcmp(n->waiters[i].want.id, want->id) != 0;
+		count += n->waiters[i].offer && strcmp(n->waiters[i].want.id, want->id) != 0 &&
+			 !hf_mode_is_intent(n->waiters[i].want.mode);
 	return count;
+}
+
+/* Both of the lock itself, with limits that are not the same. */
+static bool other_limit(const hf_grant *a, const hf_grant *b)
+{
+	return !hf_mode_is_intent(a->mode) && !hf_mode_is_intent(b->mode) &&
+	       a->limit != b->limit;
+}
+
+/* The first hold of the lock itself, no intention; -1: none. */
+static int find_sharer(const hf_record *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->grant_count; i++)
+		if (!hf_mode_is_intent(r->grants[i].mode))
+			return (int)i;
+	return -1;
 }
 
 /*
@@ -24,6 +43,7 @@ static size_t sharer_count(const hf_record *n, const hf_grant *want)
 static hf_status admissible(decision *d, const hf_grant *want)
 {
 	const hf_record *n = d->next;
+	int sharer = find_sharer(n);
 	size_t i;
 
 	for (i = 0; i < n->grant_count; i++)
@@ -35,12 +55,12 @@ static hf_status admissible(decision *d, const hf_grant *want)
 		const hf_waiter *w = &n->waiters[i];
 
 		if (w->offer && strcmp(w->want.id, want->id) != 0 &&
-			(hf_conflicts(&w->want, want) || w->want.limit != want->limit))
+			(hf_conflicts(&w->want, want) || other_limit(&w->want, want)))
 			return HF_HELD;
 	}
-	if (n->grant_count && n->grants[0].limit != want->limit)
+	if (sharer >= 0 && other_limit(&n->grants[sharer], want))
 		return HF_INVALID;
-	return want->limit && sharer_count(n, want) >= want->limit ? HF_HELD : HF_OK;
+	return want->limit && places_taken(n, want) >= want->limit ? HF_HELD : HF_OK;
 }
 
 /* ---- handing over ---- */
@@ -169,7 +189,6 @@ int64_t hf_decision_offers_lapse(const decision *d)
 static hf_verdict held(decision *d)
 {
 	const hf_grant *want = &d->req->grant;
-	bool full = want->mode == HF_SHARED && want->limit;
 	size_t i;
 
 	d->v.wait_ms = d->next->closed_ms ? hf_rules_closed_ms(d->next, d->e) : -1;
@@ -179,7 +198,8 @@ static hf_verdict held(decision *d)
 
 		if (hf_rules_over(d->prev, i, d->e))
 			continue;
-		if (!full && !hf_conflicts(&d->prev->grants[i], want))
+		if (!hf_conflicts(&d->prev->grants[i], want) &&
+			(!want->limit || hf_mode_is_intent(d->prev->grants[i].mode)))
 			continue;
 		if (d->v.blocker < 0)
 			d->v.blocker = (int)i;
@@ -207,11 +227,10 @@ static bool take_from_holders(decision *d)
 
 	for (i = 0; i < d->prev->grant_count; i++) {
 		const hf_grant *g = &d->prev->grants[i];
-		bool full = want->limit && hf_group_count(d->next) >= want->limit;
 
 		if (hf_rules_over(d->prev, i, d->e))
 			continue; /* not in next any more */
-		if (!(full || hf_conflicts(g, want)) ||
+		if (!hf_competes(d->next, g, want) ||
 			(d->req->take == HF_TAKE_STALE &&
 				hf_unrenewed_ms(d->prev, i, d->e) < d->req->stale_after_ms)) {
 			j++;
@@ -274,7 +293,10 @@ static hf_verdict reenter(decision *d)
 {
 	const hf_grant *want = &d->req->grant;
 	hf_record *n = d->next;
-	bool exclusive = false;
+	int from = hf_state_of(n);
+	int sharer = find_sharer(n);
+	bool shared = false;
+	bool covered = false;
 	uint64_t token = 0;
 	hf_grant *g;
 	size_t i;
@@ -284,29 +306,30 @@ static hf_verdict reenter(decision *d)
 			(n->grants[i].flags & HF_GRANT_FOREIGN))
 			continue;
 		token = hf_larger(token, n->grants[i].token);
-		exclusive = exclusive || n->grants[i].mode == HF_EXCLUSIVE;
+		shared = shared || n->grants[i].mode == HF_SHARED;
+		covered = covered || hf_mode_covers(n->grants[i].mode, want->mode);
 	}
 	if (!token)
 		return hf_decision_refuse(
 			d, HF_LOST, -1, "the grant to join is no longer held");
-	if (want->mode == HF_EXCLUSIVE && !exclusive)
+	if (!covered)
 		return hf_decision_refuse(d, HF_INVALID, -1,
-			"a shared grant cannot be joined exclusively: upgrade it first");
+			shared ? "a shared grant cannot be joined exclusively: upgrade it first"
+			       : "an intention can be joined only by such as need no more");
 	g = hf_record_add_grant(n);
 	if (!g)
 		return hf_decision_answer(d, HF_NO_MEMORY);
 	*g = *want;
 	g->under = "";
 	g->token = token;
-	g->limit = n->grants[0].limit;
+	g->limit = hf_mode_is_intent(want->mode) ? 0 : n->grants[sharer].limit;
 	g->renewals = 0;
 	g->gen = hf_decision_next_gen(d);
 	g->acquired_wall_ms = d->e->wall_ms;
 	g->clock = d->e->clock;
 	g->deadline_ms = d->e->now_ms + g->ttl_ms;
 	d->kind = HF_EV_REENTER;
-	return hf_decision_commit(
-		d, HF_OK, g, exclusive ? HF_STATE_EXCLUSIVE : HF_STATE_SHARED);
+	return hf_decision_commit(d, HF_OK, g, from);
 }
 
 hf_verdict hf_decision_acquire(decision *d)
@@ -337,7 +360,7 @@ hf_verdict hf_decision_acquire(decision *d)
 	}
 	if (st == HF_INVALID)
 		return hf_decision_refuse(d, st,
-			hf_decision_find_id(d->prev, d->next->grants[0].id),
+			hf_decision_find_id(d->prev, d->next->grants[find_sharer(d->next)].id),
 			"it is shared with another limit; the first holder's counts");
 	if (st)
 		return held(d);

@@ -3,13 +3,14 @@
 /* As long as any escaped name: it can always be read back. */
 #define ESCAPED_MAX (3 * HF_NAME_MAX)
 
-static bool has(const hf_buf *buf, const char *id)
+/* Parts of one lease have one id. */
+static bool has(const hf_buf *buf, const char *id, const char *name)
 {
 	const char *at = buf->len ? buf->data : "";
 	hf_under u;
 
 	while (hf_under_next(&at, &u))
-		if (!strcmp(u.id, id))
+		if (!strcmp(u.id, id) && !strcmp(u.name, name))
 			return true;
 	return false;
 }
@@ -18,7 +19,7 @@ void hf_under_add(hf_buf *buf, const char *id, const char *name)
 {
 	char escaped[ESCAPED_MAX + 1];
 
-	if (!id[0] || strlen(id) > HF_ID_LEN || strpbrk(id, " /") || has(buf, id))
+	if (!id[0] || strlen(id) > HF_ID_LEN || strpbrk(id, " /") || has(buf, id, name))
 		return;
 	hf_name_escape(name, ESCAPED_MAX, escaped);
 	if (buf->len)

@@ -130,7 +130,7 @@ hf --help
 like "--help lists the commands" "$code $out" "0 usage: holdfast COMMAND*force-release*"
 hf help
 is "and so does help" "$code" 0
-for topic in durations exit-codes config; do
+for topic in durations exit-codes tree config; do
 	hf help $topic
 	is "help $topic is there" "$code" 0
 done

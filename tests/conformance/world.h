@@ -100,6 +100,10 @@ extern const struct CMUnitTest async_tests[];
 extern const size_t async_test_count;
 extern const struct CMUnitTest async_many_tests[];
 extern const size_t async_many_test_count;
+extern const struct CMUnitTest tree_tests[];
+extern const size_t tree_test_count;
+extern const struct CMUnitTest no_tree_tests[];
+extern const size_t no_tree_test_count;
 extern const struct CMUnitTest race_tests[];
 extern const size_t race_test_count;
 

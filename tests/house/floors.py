@@ -10,7 +10,7 @@ from tap import main, read, rule, tracked
 
 # In src/lock/ two floors live: the rules know no store, the manager joins both.
 RULES = {
-    "attempt", "deadlock", "decision", "fence", "fields", "lock_state", "observer", "queue", "record", "record_wait",
+    "attempt", "deadlock", "decision", "fence", "fields", "lock_state", "modes", "observer", "queue", "record", "record_wait",
     "rules", "snapshot", "trust", "under",
 }
 

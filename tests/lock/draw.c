@@ -139,6 +139,11 @@ static hf_process some_process(draw *d)
 		.command = draw_text(d, 90, true)};
 }
 
+hf_mode draw_mode(draw *d)
+{
+	return (hf_mode)draw_below(d, HF_INTENT_EXCLUSIVE + 1);
+}
+
 hf_grant draw_grant(draw *d)
 {
 	hf_grant g = hf_grant_blank();
@@ -149,7 +154,7 @@ hf_grant draw_grant(draw *d)
 	g.fingerprint = draw_text(d, 20, true);
 	g.info = draw_chance(d, 20) ? draw_text(d, 500, true) : "";
 	g.under = draw_chance(d, 20) ? draw_id(d) : "";
-	g.mode = draw_chance(d, 50) ? HF_SHARED : HF_EXCLUSIVE;
+	g.mode = draw_mode(d);
 	g.limit = g.mode == HF_SHARED ? (uint32_t)draw_below(d, 5) : 0;
 	g.flags = draw_chance(d, 50) ? HF_GRANT_BOUND : 0;
 	if (g.flags && draw_chance(d, 30))
@@ -161,16 +166,30 @@ hf_grant draw_grant(draw *d)
 	return g;
 }
 
-static void add_grant(draw *d, hf_record *r, bool exclusive, uint32_t limit)
+/* What a record is to have beside re-entered holds: these go together. */
+enum { ONE_EXCLUSIVE, SHARERS, INTENTIONS, KINDS };
+
+static hf_mode mode_of_kind(draw *d, unsigned kind)
+{
+	switch (kind) {
+	case ONE_EXCLUSIVE:
+		return draw_mode(d);
+	case SHARERS:
+		return draw_chance(d, 70) ? HF_SHARED : HF_INTENT_SHARED;
+	default:
+		return draw_chance(d, 50) ? HF_INTENT_SHARED : HF_INTENT_EXCLUSIVE;
+	}
+}
+
+static void add_grant(draw *d, hf_record *r, unsigned kind, uint32_t limit)
 {
 	hf_grant g = draw_grant(d);
 	hf_grant *to;
 
-	if (r->grant_count && (exclusive || draw_chance(d, 25)))
+	if (r->grant_count && (kind == ONE_EXCLUSIVE || draw_chance(d, 25)))
 		g.group = r->grants[draw_below(d, r->grant_count)].group;
-	if (!exclusive)
-		g.mode = HF_SHARED;
-	g.limit = limit;
+	g.mode = mode_of_kind(d, kind);
+	g.limit = hf_mode_is_intent(g.mode) ? 0 : limit;
 	g.token = 1 + draw_below(d, r->counter);
 	g.gen = 1 + draw_below(d, r->gen);
 	g.renewals = draw_below(d, 100);
@@ -193,7 +212,7 @@ static void add_event(draw *d, hf_record *r)
 		.host = draw_text(d, 40, true),
 		.pid = (int64_t)draw_below(d, 100000),
 		.token = draw_below(d, r->counter + 1),
-		.mode = draw_chance(d, 50) ? HF_SHARED : HF_EXCLUSIVE,
+		.mode = draw_mode(d),
 		.ended = ""};
 	if (draw_chance(d, 30)) {
 		char ended[80];
@@ -205,8 +224,8 @@ static void add_event(draw *d, hf_record *r)
 
 void draw_record(draw *d, hf_record *r, bool free_too)
 {
-	bool exclusive = draw_chance(d, 50);
-	uint32_t limit = exclusive ? 0 : (uint32_t)draw_below(d, 5);
+	unsigned kind = (unsigned)draw_below(d, KINDS);
+	uint32_t limit = kind == SHARERS ? (uint32_t)draw_below(d, 5) : 0;
 	size_t grants = (size_t)draw_below(d, 4) + !free_too;
 	size_t i;
 
@@ -217,7 +236,7 @@ void draw_record(draw *d, hf_record *r, bool free_too)
 	if (limit && grants > limit)
 		grants = limit;
 	for (i = 0; i < grants; i++)
-		add_grant(d, r, exclusive, limit);
+		add_grant(d, r, kind, limit);
 	if (draw_chance(d, 25)) {
 		r->closed_ms = 1 + some_ms(d);
 		r->closed_until_ms = (int64_t)draw_below(d, 200000);
@@ -288,6 +307,16 @@ static hf_who some_who(draw *d, const hf_record *r)
 	return who;
 }
 
+static uint32_t limit_of(const hf_record *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->grant_count; i++)
+		if (!hf_mode_is_intent(r->grants[i].mode))
+			return r->grants[i].limit;
+	return 0;
+}
+
 hf_request draw_request(draw *d, const hf_record *r)
 {
 	hf_request q = {.ask = (hf_ask)draw_below(d, HF_ASK_BARRIER + 1),
@@ -295,7 +324,7 @@ hf_request draw_request(draw *d, const hf_record *r)
 		.stale_after_ms = some_ms(d),
 		.who = some_who(d, r),
 		.ttl_ms = some_ms(d),
-		.mode = draw_chance(d, 50) ? HF_SHARED : HF_EXCLUSIVE,
+		.mode = draw_mode(d),
 		.queue = draw_chance(d, 50),
 		.claim_ms = 1 + some_ms(d),
 		.least_gen = draw_chance(d, 20) ? draw_below(d, 2000) : 0,
@@ -305,7 +334,7 @@ hf_request draw_request(draw *d, const hf_record *r)
 		q.ask = HF_ASK_ACQUIRE;
 	q.take = (hf_take)draw_below(d, HF_TAKE_ALL + 1);
 	if (r->grant_count && draw_chance(d, 60))
-		q.grant.limit = q.grant.mode == HF_SHARED ? r->grants[0].limit : 0;
+		q.grant.limit = q.grant.mode == HF_SHARED ? limit_of(r) : 0;
 	if (r->grant_count && draw_chance(d, 25))
 		q.grant.group = r->grants[draw_below(d, r->grant_count)].group;
 	if (r->grant_count && draw_chance(d, 5))

@@ -7,6 +7,7 @@
 #ifndef DRAW_H
 #define DRAW_H
 
+#include "lock/modes.h"
 #include "lock/rules.h"
 
 typedef struct draw {
@@ -31,6 +32,7 @@ const char *draw_id(draw *d);
 /* A lock's name that hf_check_name() allows. */
 const char *draw_name(draw *d);
 
+hf_mode draw_mode(draw *d);
 /* A grant as a contender may ask for it. */
 hf_grant draw_grant(draw *d);
 /* A record that keeps the invariants; `free_too`: it may have no grants. */

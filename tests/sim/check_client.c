@@ -26,6 +26,18 @@ bool sim_overruled(const sim *s, const sim_op *op)
 
 /* ---- belief ---- */
 
+const bool sim_together[4][4] = {
+	[HF_EXCLUSIVE] = {false, false, false, false},
+	[HF_SHARED] = {false, true, true, false},
+	[HF_INTENT_SHARED] = {false, true, true, true},
+	[HF_INTENT_EXCLUSIVE] = {false, false, true, true},
+};
+
+bool sim_is_intent(hf_mode mode)
+{
+	return mode == HF_INTENT_SHARED || mode == HF_INTENT_EXCLUSIVE;
+}
+
 bool sim_trusts(const sim *s, int client, const sim_lease *lease)
 {
 	return lease->held && !lease->releasing && s->clients[client].alive &&
@@ -35,6 +47,7 @@ bool sim_trusts(const sim *s, int client, const sim_lease *lease)
 static void check_one(sim *s, int client, const sim_lease *lease)
 {
 	const hf_grant *g = sim_find_grant(&s->truth[lease->key].record, lease->id);
+	unsigned mode;
 
 	if (!g)
 		sim_fail(s, "c%d trusts %s, which the store does not have", client, lease->id);
@@ -42,16 +55,17 @@ static void check_one(sim *s, int client, const sim_lease *lease)
 		sim_fail(s, "c%d trusts token %llu of %s, the store has %llu", client,
 			(unsigned long long)lease->token, lease->id,
 			(unsigned long long)g->token);
-	if (lease->mode == HF_EXCLUSIVE && g->mode != HF_EXCLUSIVE)
-		sim_fail(s, "c%d trusts %s to be exclusive, and it is shared", client,
-			lease->id);
+	for (mode = 0; mode < 4; mode++)
+		if (!sim_together[lease->mode][mode] && sim_together[g->mode][mode])
+			sim_fail(s, "c%d trusts %s to be %s, and it is %s", client, lease->id,
+				hf_mode_name(lease->mode), hf_mode_name(g->mode));
 }
 
 static void check_two(sim *s, const sim_lease *a, const sim_lease *b)
 {
 	if (!strcmp(a->group, b->group))
 		return;
-	if (a->mode == HF_EXCLUSIVE || b->mode == HF_EXCLUSIVE)
+	if (!sim_together[a->mode][b->mode])
 		sim_fail(s, "%s and %s are in at once", a->id, b->id);
 }
 
@@ -62,7 +76,11 @@ static void check_limit(sim *s, uint32_t limit, const sim_lease *const *in, size
 	size_t j;
 
 	for (i = 0; i < n; i++) {
-		for (j = 0; j < i && strcmp(in[j]->group, in[i]->group) != 0; j++)
+		if (sim_is_intent(in[i]->mode))
+			continue;
+		for (j = 0; j < i && (sim_is_intent(in[j]->mode) ||
+					     strcmp(in[j]->group, in[i]->group) != 0);
+			j++)
 			;
 		groups += j == i;
 	}
@@ -74,6 +92,7 @@ static void check_key(sim *s, int key)
 {
 	const sim_lease *in[SIM_CLIENTS * SIM_LEASES];
 	const hf_record *r = &s->truth[key].record;
+	uint32_t limit = 0;
 	size_t n = 0;
 	size_t i;
 	int c;
@@ -90,7 +109,9 @@ static void check_key(sim *s, int key)
 				check_two(s, in[i], lease);
 			in[n++] = lease;
 		}
-	check_limit(s, r->grant_count ? r->grants[0].limit : 0, in, n);
+	for (i = 0; i < r->grant_count && !limit; i++)
+		limit = r->grants[i].limit;
+	check_limit(s, limit, in, n);
 }
 
 void sim_check_trust(sim *s)

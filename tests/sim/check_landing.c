@@ -229,19 +229,22 @@ static bool same_terms(const hf_grant *a, const hf_grant *b)
 	       a->process.start == b->process.start;
 }
 
-/* The token of an exclusive hold of the same group. */
-static uint64_t exclusive_beside(const landing *l, const hf_grant *g)
+/* The token of a hold of the same group that keeps out all that this one does. */
+static uint64_t covering_beside(const landing *l, const hf_grant *g)
 {
+	uint64_t token = 0;
 	size_t i;
 
 	for (i = 0; i < l->old->grant_count; i++) {
 		const hf_grant *other = &l->old->grants[i];
 
-		if (other->mode == HF_EXCLUSIVE && !strcmp(other->group, g->group) &&
-			sim_find_grant(l->new, other->id))
-			return other->token;
+		if (other->mode != HF_EXCLUSIVE && other->mode != g->mode)
+			continue;
+		if (strcmp(other->id, g->id) != 0 && !strcmp(other->group, g->group) &&
+			sim_find_grant(l->new, other->id) && other->token > token)
+			token = other->token;
 	}
-	return 0;
+	return token;
 }
 
 static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
@@ -249,8 +252,9 @@ static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
 	sim *s = l->s;
 	bool renewed = l->asked->ask == HF_ASK_RENEW && named(l, is);
 	bool converted = l->asked->ask == HF_ASK_CONVERT && named(l, is);
-	bool upgraded = converted && was->mode == HF_SHARED && is->mode == HF_EXCLUSIVE;
-	uint64_t beside = upgraded ? exclusive_beside(l, is) : 0;
+	bool upgraded = converted && was->mode != is->mode &&
+			(is->mode == HF_EXCLUSIVE || is->mode == HF_INTENT_EXCLUSIVE);
+	uint64_t beside = upgraded ? covering_beside(l, is) : 0;
 	bool good = is->token == was->token;
 
 	if (!same_terms(was, is))
@@ -278,28 +282,34 @@ static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
 static void check_holders(landing *l)
 {
 	const hf_record *r = l->new;
-	bool exclusive = false;
+	const hf_grant *first = NULL;
 	size_t groups = 0;
 	size_t i;
 	size_t j;
 
 	for (i = 0; i < r->grant_count; i++) {
 		const hf_grant *g = &r->grants[i];
+		bool counts = !sim_is_intent(g->mode);
 
-		exclusive = exclusive || g->mode == HF_EXCLUSIVE;
-		for (j = 0; j < i && strcmp(r->grants[j].group, g->group) != 0; j++)
-			;
-		groups += j == i;
-		if (g->limit != r->grants[0].limit)
-			sim_fail(l->s, "op%d let limits %u and %u share", l->op->index,
-				g->limit, r->grants[0].limit);
+		for (j = 0; j < i; j++) {
+			const hf_grant *other = &r->grants[j];
+			bool same = !strcmp(other->group, g->group);
+
+			if (!same && !sim_together[other->mode][g->mode])
+				sim_fail(l->s, "op%d let %s in beside %s", l->op->index,
+					hf_mode_name(g->mode), hf_mode_name(other->mode));
+			counts = counts && !(same && !sim_is_intent(other->mode));
+		}
+		groups += counts;
+		if (sim_is_intent(g->mode) ? g->limit > 0 : first && g->limit != first->limit)
+			sim_fail(l->s, "op%d let %s in with limit %u", l->op->index, g->id,
+				g->limit);
+		if (!first && !sim_is_intent(g->mode))
+			first = g;
 	}
-	if (exclusive && groups > 1)
-		sim_fail(l->s, "op%d let %zu in beside an exclusive holder", l->op->index,
-			groups - 1);
-	if (groups && r->grants[0].limit && groups > r->grants[0].limit)
+	if (first && first->limit && groups > first->limit)
 		sim_fail(l->s, "op%d let %zu in where the limit is %u", l->op->index, groups,
-			r->grants[0].limit);
+			first->limit);
 }
 
 static void check_progress(landing *l)
@@ -355,8 +365,8 @@ static void check_silence(landing *l)
 static void check_line(landing *l)
 {
 	const hf_record *r = l->new;
-	size_t offers = 0;
 	size_t i;
+	size_t j;
 
 	for (i = 0; i < r->waiter_count; i++) {
 		const hf_waiter *w = &r->waiters[i];
@@ -365,10 +375,15 @@ static void check_line(landing *l)
 			sim_fail(l->s, "op%d lets %s hold and wait", l->op->index, w->want.id);
 		if (!w->offer)
 			continue;
-		offers++;
-		if (w->want.mode == HF_EXCLUSIVE && (offers > 1 || r->grant_count))
-			sim_fail(l->s, "op%d offers to %s what is taken", l->op->index,
-				w->want.id);
+		for (j = 0; j < r->grant_count; j++)
+			if (!sim_together[r->grants[j].mode][w->want.mode])
+				sim_fail(l->s, "op%d offers to %s what is taken", l->op->index,
+					w->want.id);
+		for (j = 0; j < i; j++)
+			if (r->waiters[j].offer &&
+				!sim_together[r->waiters[j].want.mode][w->want.mode])
+				sim_fail(l->s, "op%d offers to %s what is offered",
+					l->op->index, w->want.id);
 	}
 }
 

@@ -237,34 +237,12 @@ static bool keeps_group(const sim *s, const sim_op *op, int key, const char *gro
 	return false;
 }
 
-/* How many groups are there, and how many are kept by ops that `who` marks? */
-static void count_groups(const sim *s, int key, const bool *who, size_t *all, size_t *kept)
+static bool is_kept(const sim *s, const bool *who, int key, const char *group)
 {
-	const hf_record *r = &s->truth[key].record;
-	size_t i;
 	size_t j;
 
-	*all = *kept = 0;
-	for (i = 0; i < r->grant_count; i++) {
-		bool first = true;
-		bool is_kept = false;
-
-		for (j = 0; j < i; j++)
-			first = first && strcmp(r->grants[j].group, r->grants[i].group) != 0;
-		for (j = 0; first && j < s->op_count; j++)
-			is_kept = is_kept || (who[j] && keeps_group(s, s->ops[j], key,
-								r->grants[i].group));
-		*all += first;
-		*kept += is_kept;
-	}
-}
-
-static bool has_exclusive(const hf_record *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->grant_count; i++)
-		if (r->grants[i].mode == HF_EXCLUSIVE)
+	for (j = 0; j < s->op_count; j++)
+		if (who[j] && keeps_group(s, s->ops[j], key, group))
 			return true;
 	return false;
 }
@@ -273,13 +251,24 @@ static bool has_exclusive(const hf_record *r)
 static bool shut_out(const sim *s, int key, const hf_waiter *w, const bool *who)
 {
 	const hf_record *r = &s->truth[key].record;
-	size_t all;
-	size_t kept;
+	size_t places = 0;
+	size_t i;
+	size_t j;
 
-	count_groups(s, key, who, &all, &kept);
-	if (w->want.mode == HF_EXCLUSIVE || has_exclusive(r))
-		return kept > 0;
-	return w->want.limit && kept >= w->want.limit;
+	for (i = 0; i < r->grant_count; i++) {
+		const hf_grant *g = &r->grants[i];
+		bool counts = !sim_is_intent(g->mode);
+
+		if (!is_kept(s, who, key, g->group))
+			continue;
+		if (!sim_together[g->mode][w->want.mode])
+			return true;
+		for (j = 0; j < i; j++)
+			counts = counts && (sim_is_intent(r->grants[j].mode) ||
+						   strcmp(r->grants[j].group, g->group) != 0);
+		places += counts;
+	}
+	return w->want.limit && places >= w->want.limit;
 }
 
 static bool stuck(const sim *s, const sim_op *op, const bool *who)
@@ -315,14 +304,20 @@ static void let_go(const sim *s, bool *who)
 	}
 }
 
-static bool keeps_any(const sim *s, const sim_op *op, int key)
+/* Does op keep something that this entry waits for, or may wait for? */
+static bool keeps_any(const sim *s, const sim_op *op, int key, const hf_grant *want)
 {
 	const hf_record *r = &s->truth[key].record;
 	size_t i;
 
-	for (i = 0; i < r->grant_count; i++)
-		if (keeps_group(s, op, key, r->grants[i].group))
+	for (i = 0; i < r->grant_count; i++) {
+		const hf_grant *g = &r->grants[i];
+
+		if (keeps_group(s, op, key, g->group) &&
+			(!sim_together[g->mode][want->mode] ||
+				(want->limit && !sim_is_intent(g->mode))))
 			return true;
+	}
 	return false;
 }
 
@@ -339,8 +334,7 @@ static bool waits(const sim *s, const sim_op *a, const sim_op *b)
 		if (w != mine && (w->offer || !hf_queue_before(w, mine)))
 			continue;
 		if ((w != mine && !strcmp(w->want.id, b->id)) ||
-			(keeps_any(s, b, a->key) && (w->want.mode == HF_EXCLUSIVE ||
-							    has_exclusive(r) || w->want.limit)))
+			keeps_any(s, b, a->key, &w->want))
 			return true;
 	}
 	return false;

@@ -85,6 +85,8 @@ static void draw_terms(sim *s, int client, sim_op *op)
 	const sim_plan *p = &s->plan;
 
 	want->mode = sim_chance(s, p->shared) ? HF_SHARED : HF_EXCLUSIVE;
+	if (sim_chance(s, p->intent))
+		want->mode = want->mode == HF_SHARED ? HF_INTENT_SHARED : HF_INTENT_EXCLUSIVE;
 	if (want->mode == HF_SHARED)
 		want->limit = sim_chance(s, 40) ? (uint32_t)hf_rng_below(&s->rng, 4)
 						: p->limit[op->key];
@@ -125,14 +127,16 @@ static void acquire(sim *s, int client, int *slot, const sim_lease *join)
 		want->group = op->group;
 		if (sim_chance(s, 700))
 			want->mode = join->mode;
+		if (sim_is_intent(want->mode))
+			want->limit = 0;
 	} else {
 		sim_circle_draw_under(s, client, op);
 	}
 	sim_trace(s,
 		"c%d op%d acquires %s as %s: %s, limit %u, ttl %lld, strategy %d, wait %lld",
-		client, op->index, sim_key_names[key], op->id,
-		want->mode ? "shared" : "exclusive", want->limit, (long long)want->ttl_ms,
-		op->setup.strategy, (long long)op->setup.wait_ms);
+		client, op->index, sim_key_names[key], op->id, hf_mode_name(want->mode),
+		want->limit, (long long)want->ttl_ms, op->setup.strategy,
+		(long long)op->setup.wait_ms);
 	sim_op_begin(s, op);
 }
 
@@ -280,14 +284,19 @@ static void release(sim *s, int client, sim_lease *lease)
 
 static void convert(sim *s, int client, int *slot, sim_lease *lease)
 {
+	static const hf_mode other[] = {[HF_EXCLUSIVE] = HF_SHARED,
+		[HF_SHARED] = HF_EXCLUSIVE,
+		[HF_INTENT_SHARED] = HF_INTENT_EXCLUSIVE,
+		[HF_INTENT_EXCLUSIVE] = HF_INTENT_SHARED};
+	hf_mode weaker = sim_is_intent(lease->mode) ? HF_INTENT_SHARED : HF_SHARED;
 	sim_op *op = about(s, client, lease, HF_ASK_CONVERT);
 
 	*slot = op->index;
-	op->setup.request.mode = lease->mode == HF_SHARED ? HF_EXCLUSIVE : HF_SHARED;
+	op->setup.request.mode = other[lease->mode];
 	op->setup.wait_ms = sim_chance(s, 500) ? 0 : sim_between(s, 1, 300);
 	sim_trace(s, "c%d op%d %s %s", client, op->index,
-		lease->mode ? "upgrades" : "downgrades", lease->id);
-	lease->mode = HF_SHARED; /* a downgrade may land at any time from now on */
+		lease->mode == weaker ? "upgrades" : "downgrades", lease->id);
+	lease->mode = weaker; /* a downgrade may land at any time from now on */
 	sim_op_begin(s, op);
 }
 

@@ -148,6 +148,42 @@ static hf_verdict one_too_many(const hf_record *prev, const hf_request *request,
 	return v;
 }
 
+/* As the intention to share, below the lock, goes with all but an exclusive hold. */
+static hf_verdict intentions_are_one(const hf_record *prev, const hf_request *request,
+	const hf_evidence *evidence, hf_record *next, hf_buf *scratch)
+{
+	hf_record other = *prev;
+	hf_request asked = *request;
+	hf_grant grants[64];
+	hf_verdict v;
+	size_t i;
+	size_t j;
+
+	if (request->ask != HF_ASK_ACQUIRE || prev->grant_count > 64)
+		return __real_hf_rules_apply(prev, request, evidence, next, scratch);
+	for (i = 0; i < prev->grant_count; i++) {
+		grants[i] = prev->grants[i];
+		if (grants[i].mode == HF_INTENT_EXCLUSIVE)
+			grants[i].mode = HF_INTENT_SHARED;
+	}
+	other.grants = grants;
+	if (asked.grant.mode == HF_INTENT_EXCLUSIVE)
+		asked.grant.mode = HF_INTENT_SHARED;
+	v = __real_hf_rules_apply(&other, &asked, evidence, next, scratch);
+	for (i = 0; i < next->grant_count; i++) {
+		hf_grant *g = &next->grants[i];
+
+		if (!strcmp(g->id, request->grant.id))
+			g->mode = request->grant.mode;
+		for (j = 0; j < prev->grant_count; j++)
+			if (!strcmp(g->id, prev->grants[j].id))
+				g->mode = prev->grants[j].mode;
+	}
+	if (v.swap && !strcmp(next->event.id, request->grant.id))
+		next->event.mode = request->grant.mode;
+	return v;
+}
+
 static hf_verdict no_lock_delay(const hf_record *prev, const hf_request *request,
 	const hf_evidence *evidence, hf_record *next, hf_buf *scratch)
 {
@@ -252,6 +288,8 @@ static const sim_mutant mutants[] = {
 	{"token-from-wall", "tokens are wall time", .rules = token_from_wall},
 	{"token-from-holders", "tokens count from who holds now", .rules = counter_from_grants},
 	{"one-too-many", "the limit is off by one", .rules = one_too_many},
+	{"intentions-are-one", "an intention to exclude goes together with who shares",
+		.rules = intentions_are_one},
 	{"no-lock-delay", "nobody minds the lock delay", .rules = no_lock_delay},
 	{"upgrade-keeps-token", "an upgrade gives no new token", .rules = upgrade_keeps_token},
 	{"ended-in-silence", "events do not say whom they ended", .rules = ended_in_silence},

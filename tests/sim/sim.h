@@ -60,7 +60,7 @@ typedef struct sim_plan {
 	int64_t timeout_ms;
 	unsigned lost_request, lost_reply, late, duplicate, refused, torn;
 	unsigned death, pause, outage, step, forget;
-	unsigned steal, force, shared, lock_delay, endless;
+	unsigned steal, force, shared, intent, lock_delay, endless;
 	unsigned queue, priority; /* who waits does so in line */
 	unsigned nest; /* who waits keeps what it holds */
 	unsigned deaf; /* bells that are not heard */
@@ -368,6 +368,10 @@ void sim_check_restored(sim *s, int key);
 
 /* ---- check_client.c ---- */
 
+/* Which modes go together: our own table, as src/lock is what is tested. */
+extern const bool sim_together[4][4];
+/* Is that a hold of something below the lock alone? */
+bool sim_is_intent(hf_mode mode);
 bool sim_trusts(const sim *s, int client, const sim_lease *lease);
 /* What clients believe now, against what the store says. */
 void sim_check_trust(sim *s);
