@@ -646,6 +646,7 @@ static int stand_in_each_others_way(int i, void *arg)
 	hf_lease *lease;
 	hf_status st;
 
+	o.flags = HF_UNDER_OWN;
 	o.wait_ms = 60000;
 	o.mode = i ? HF_SHARED : HF_EXCLUSIVE;
 	c->ready++;
