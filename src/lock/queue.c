@@ -10,6 +10,8 @@ static int64_t priority(const hf_waiter *w)
 
 bool hf_queue_before(const hf_waiter *a, const hf_waiter *b)
 {
+	if (hf_waiter_upgrades(a) != hf_waiter_upgrades(b))
+		return hf_waiter_upgrades(a);
 	if (!a->missed != !b->missed)
 		return !a->missed;
 	if (priority(a) != priority(b))
@@ -71,6 +73,30 @@ void hf_queue_drop(hf_record *record, size_t i)
 	record->waiter_count--;
 	memmove(record->waiters + i, record->waiters + i + 1,
 		(record->waiter_count - i) * sizeof(*record->waiters));
+}
+
+static bool has_hold(const hf_record *record, const char *group)
+{
+	size_t i;
+
+	for (i = 0; i < record->grant_count; i++)
+		if (!strcmp(record->grants[i].group, group))
+			return true;
+	return false;
+}
+
+void hf_queue_drop_orphans(hf_record *record)
+{
+	size_t i = 0;
+
+	while (i < record->waiter_count) {
+		const hf_waiter *w = &record->waiters[i];
+
+		if (hf_waiter_upgrades(w) && !has_hold(record, w->want.group))
+			hf_queue_drop(record, i);
+		else
+			i++;
+	}
 }
 
 void hf_queue_went_past(hf_record *record, uint64_t arrival)

@@ -7,6 +7,7 @@
 
 static const hf_field fields[] = {
 	HF_FIELD("id", HF_FIELD_TEXT, hf_waiter, want.id),
+	HF_FIELD("group", HF_FIELD_TEXT, hf_waiter, want.group), /* of an upgrade */
 	HF_FIELD("m", HF_FIELD_MODE, hf_waiter, want.mode),
 	HF_FIELD("lim", HF_FIELD_U32, hf_waiter, want.limit),
 	HF_FIELD("pri", HF_FIELD_I32, hf_waiter, want.priority),
@@ -75,6 +76,8 @@ void hf_waiters_put(hf_buf *buf, const hf_waiter *waiters, size_t count)
 		bool same = i > 0 && alike(&w, &waiters[i - 1]);
 
 		w.same = same;
+		if (!hf_waiter_upgrades(&w))
+			w.want.group = "";
 		hf_buf_adds(buf, "\nwait");
 		hf_fields_put(buf, fields, same ? OF_ITS_OWN : HF_ARRAY_LEN(fields), &w);
 	}
@@ -89,7 +92,8 @@ bool hf_waiter_read(char *line, hf_waiter *w, const hf_waiter *before)
 	if (w->same)
 		take_common(w, before);
 	w->same = 0;
-	w->want.group = w->want.id;
+	if (!w->want.group[0])
+		w->want.group = w->want.id;
 	return true;
 }
 
@@ -102,12 +106,16 @@ size_t hf_waiters_move_texts(
 	for (i = 0; i < count; i++) {
 		hf_waiter as_it_was = waiters[i];
 		bool same = i > 0 && alike(&as_it_was, &before);
+		bool upgrades = hf_waiter_upgrades(&as_it_was);
 
+		if (!upgrades)
+			waiters[i].want.group = "";
 		used = hf_fields_move_texts(fields, same ? OF_ITS_OWN : HF_ARRAY_LEN(fields),
 			&waiters[i], to, cap, used);
 		if (same)
 			take_common(&waiters[i], &waiters[i - 1]);
-		waiters[i].want.group = waiters[i].want.id;
+		if (!upgrades)
+			waiters[i].want.group = waiters[i].want.id;
 		before = as_it_was;
 	}
 	return used;
