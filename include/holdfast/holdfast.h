@@ -34,8 +34,8 @@
  * from before a fork). Below stands what a function says besides, or means by it.
  *
  * Time. One operation of a store that is stuck takes up to about 2 s (?patience=). While
- * the store cannot be reached hf_acquire() tries as long as it may wait, releasing,
- * extending and forcing for 5 s, all others once. The fate of a request, if unknown, is
+ * the store cannot be reached hf_acquire() and hf_convert() try as long as they may wait,
+ * releasing, extending and forcing for 5 s, all others once. The fate of a request, if unknown, is
  * looked into for 5 s more. Signals do not end a wait: their handlers run, it goes on.
  *
  * Threads. A manager may be used by any number of threads. hf_close() must be its last
@@ -457,15 +457,46 @@ HF_API void hf_lease_detach(hf_lease *lease);
  */
 HF_API HF_MUST_CHECK hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error);
 
+/* Begin with the _INIT: zeros mean other things (cancel_fd 0 is stdin). */
+typedef struct hf_convert_options {
+	size_t size; /* sizeof(hf_convert_options); set by the _INIT */
+	int64_t wait_ms; /* as hf_acquire_options.wait_ms: -1 for ever; 0: one try */
+	int cancel_fd; /* as hf_acquire_options.cancel_fd; -1: none */
+	uint32_t flags; /* HF_UNDER_OWN, or 0 */
+	/*
+	 * As in hf_acquire_options: what else is kept until this call returns. That the
+	 * lease itself is, goes without saying.
+	 */
+	const hf_hold *under;
+	size_t under_count; /* up to 64 */
+} hf_convert_options;
+
+#define HF_CONVERT_OPTIONS_INIT                                \
+	{                                                      \
+		sizeof(hf_convert_options), -1, -1, 0, NULL, 0 \
+	}
+
 /*
- * Change the mode of a held lease, without waiting. Upgrading gives it a new token (that
- * of an exclusive hold it stands beside, see `reenter`, if there is one); HF_HELD: others
- * share it, and it stays shared. Downgrading keeps the token; others can be in its way
- * only as exclusive holds of its own group: HF_INVALID. HF_INVALID too on session-bound
- * stores, and from an intention to none or back. Those of a tree name go with it; HF_HELD
- * is also said of what is above it. HF_LOST as hf_extend().
+ * Change the mode of a held lease. Options may be NULL for the defaults of the _INIT.
+ *
+ * Upgrading (shared to exclusive) waits in line until no others share it: before all who
+ * hold nothing, so nobody comes in meanwhile, and the lease stays what it is, renewed. It
+ * gives the same lease a new token (that of an exclusive hold it stands beside, see
+ * `reenter`, if there is one). On any other answer nothing has changed: HF_HELD (wait_ms
+ * 0), HF_TIMED_OUT. Of two who share it and both wait to upgrade neither could ever: one
+ * gets HF_DEADLOCK, that of the lower priority or else the younger wait, and is to
+ * release or do without; then the other goes on. HF_LOST as hf_extend(), also if it ends
+ * while it waits. HF_UNKNOWN: it may be exclusive by now; ask again.
+ *
+ * Downgrading does not wait and keeps the token; in its way can be only exclusive holds of
+ * its own group: HF_INVALID. HF_INVALID too: a mode from an intention to none or back,
+ * options out of range, session-bound stores, while another thread converts this lease.
+ *
+ * Of a tree name the intentions above go with it, the root first when it gets stronger;
+ * what is above it is waited for too, within the one wait_ms.
  */
-HF_API HF_MUST_CHECK hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error);
+HF_API HF_MUST_CHECK hf_status hf_convert(
+	hf_lease *lease, hf_mode mode, const hf_convert_options *options, hf_error *error);
 
 /*
  * How long the lease is ours, in ms, as far as time tells (see the essay): 0 when known

@@ -47,8 +47,7 @@ void hf_attempt_explain(hf_attempt *a, hf_status status)
 					     : "it expired or was taken away");
 		break;
 	case HF_INVALID:
-		hf_fail(&a->error, status, op, 0, "lock '%s': %s", name,
-			a->verdict.reason);
+		hf_fail(&a->error, status, op, 0, "lock '%s': %s", name, a->verdict.reason);
 		break;
 	case HF_UNKNOWN:
 		hf_fail(&a->error, status, "swap", 0,

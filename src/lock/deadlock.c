@@ -400,7 +400,8 @@ static void tell_node(const struct node *n, const hf_record *wanted, hf_buf *wor
 	if (w->want.process.pid > 0)
 		hf_buf_addf(words, " (pid %lld)", (long long)w->want.process.pid);
 	tell_hold(n, wanted, words);
-	hf_buf_addf(words, " waits for '%s'", n->record->name);
+	hf_buf_addf(words, hf_waiter_upgrades(w) ? " waits to upgrade '%s'" : " waits for '%s'",
+		n->record->name);
 }
 
 /* The circle the other way round from its last member, who waits for us. */

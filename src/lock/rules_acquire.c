@@ -200,8 +200,8 @@ static void note_in_the_way(decision *d, size_t i, const hf_grant *want)
 
 	if (d->v.blocker < 0 && !is_own(g, want))
 		d->v.blocker = (int)i;
-	d->v.wait_ms = hf_decision_sooner(
-		d->v.wait_ms, hf_rules_remaining_ms(d->prev, i, d->e));
+	d->v.wait_ms =
+		hf_decision_sooner(d->v.wait_ms, hf_rules_remaining_ms(d->prev, i, d->e));
 	if (d->req->take == HF_TAKE_STALE && left > 0)
 		d->v.wait_ms = hf_decision_sooner(d->v.wait_ms, left);
 }
@@ -216,8 +216,7 @@ hf_verdict hf_decision_held(decision *d, const hf_grant *want)
 		const hf_grant *g = &d->prev->grants[i];
 
 		if (!hf_rules_over(d->prev, i, d->e) &&
-			(hf_conflicts(g, want) ||
-				(want->limit && !hf_mode_is_intent(g->mode))))
+			(hf_conflicts(g, want) || (want->limit && !hf_mode_is_intent(g->mode))))
 			note_in_the_way(d, i, want);
 	}
 	if (stand_in_line(d, want))
@@ -366,7 +365,8 @@ hf_verdict hf_decision_acquire(decision *d)
 		if (st) { /* not enough: then nobody is robbed */
 			if (!hf_decision_begin(d))
 				return hf_decision_answer(d, HF_NO_MEMORY);
-			(void)hf_decision_may_enter(d, want); /* HELD, as before: for the line */
+			/* HELD, as before: for the line */
+			(void)hf_decision_may_enter(d, want);
 		}
 	}
 	if (st == HF_INVALID)
