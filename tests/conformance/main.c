@@ -28,7 +28,8 @@ int main(int argc, char **argv)
 	all = calloc(register_test_count + lease_test_count + many_test_count +
 			     tidy_test_count + fence_test_count + deadlock_test_count +
 			     async_test_count + async_many_test_count + tree_test_count +
-			     no_tree_test_count + upgrade_test_count + race_test_count,
+			     no_tree_test_count + upgrade_test_count +
+			     upgrade_circle_test_count + race_test_count,
 		sizeof(*all));
 	if (!all)
 		return 2;
@@ -40,12 +41,13 @@ int main(int argc, char **argv)
 	n = append(all, n, deadlock_tests, deadlock_test_count);
 	n = append(all, n, async_tests, async_test_count);
 	n = append(all, n, async_many_tests, async_many_test_count);
-	if (under_test.detached) /* layout=flock has no line */
+	if (under_test.detached) {
 		n = append(all, n, upgrade_tests, upgrade_test_count);
-	if (under_test.detached)
+		n = append(all, n, upgrade_circle_tests, upgrade_circle_test_count);
 		n = append(all, n, tree_tests, tree_test_count);
-	else
+	} else { /* layout=flock has no line */
 		n = append(all, n, no_tree_tests, no_tree_test_count);
+	}
 	n = append(all, n, race_tests, race_test_count);
 	failed = _cmocka_run_group_tests(argv[1], all, n, NULL, NULL);
 	free(all);

@@ -1,94 +1,9 @@
 /* Upgrades that wait: alone in the end, before newcomers, and never for ever. */
-#include "held.h"
+#include "upgrade.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <unistd.h>
-
-#define SOON_MS 10000 /* on a machine that is busy */
-
-static hf_acquire_options sharing(void)
-{
-	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
-
-	o.mode = HF_SHARED;
-	o.wait_ms = 30000;
-	return o;
-}
-
-static hf_convert_options waiting(int64_t wait_ms)
-{
-	hf_convert_options o = HF_CONVERT_OPTIONS_INIT;
-
-	o.wait_ms = wait_ms;
-	return o;
-}
-
-static hf_lease *share(hf_manager *m, const char *name)
-{
-	hf_acquire_options o = sharing();
-
-	return take(m, name, &o);
-}
-
-/* What several contenders of one lock share. */
-struct scene {
-	char name[64];
-	char second[64];
-	int count;
-	_Atomic int step;
-	_Atomic int deadlocks;
-	_Atomic int upgraded;
-	_Atomic int at[4]; /* the order in which something came to pass */
-	_Atomic int last;
-	char words[512];
-	char error[512];
-};
-
-static struct scene *new_scene(const char *hint)
-{
-	struct scene *s = world_shared(sizeof(*s));
-
-	hf_copy(s->name, sizeof(s->name), world_name(hint));
-	hf_copy(s->second, sizeof(s->second), world_name(hint));
-	return s;
-}
-
-static int wrong(struct scene *s, const char *what, hf_status st, const hf_error *error)
-{
-	snprintf(s->error, sizeof(s->error), "%s: %s: %s", what, hf_status_name(st),
-		st ? error->text : "");
-	return 0; /* the test tells */
-}
-
-static void until(struct scene *s, int step)
-{
-	while (s->step < step && !s->error[0])
-		usleep(500);
-}
-
-static size_t waiters(hf_manager *m, const char *name)
-{
-	hf_lock_info *info;
-	size_t n;
-
-	if (hf_lock_status(m, name, &info, NULL))
-		return 0;
-	n = info->waiter_count;
-	hf_lock_info_free(info);
-	return n;
-}
-
-static bool until_waiting(hf_manager *m, const char *name, size_t count)
-{
-	int64_t until_ms = hf_boot_ms() + SOON_MS;
-
-	while (waiters(m, name) < count && hf_boot_ms() < until_ms)
-		usleep(2000);
-	return waiters(m, name) >= count;
-}
 
 /* ---- one who upgrades ---- */
 
@@ -125,7 +40,7 @@ static int sharer(struct scene *s, hf_manager *m)
 	hf_status st;
 
 	s->step++;
-	if (!until_waiting(m, s->name, 2))
+	if (!waiters_become(m, s->name, 2))
 		return wrong(s, "nobody waits", HF_OK, NULL);
 	usleep(200000);
 	if (s->last)
@@ -142,7 +57,7 @@ static int newcomer(struct scene *s, hf_manager *m)
 	hf_status st;
 
 	until(s, 2);
-	if (!until_waiting(m, s->name, 1))
+	if (!waiters_become(m, s->name, 1))
 		return wrong(s, "nobody waits", HF_OK, NULL);
 	st = hf_try_acquire(m, s->name, &o, &lease, &error);
 	if (st != HF_HELD)
@@ -219,7 +134,7 @@ static void *cancel_later(void *arg)
 {
 	struct later *l = arg;
 
-	assert_true(until_waiting(l->m, l->name, 1));
+	assert_true(waiters_become(l->m, l->name, 1));
 	assert_int_equal(write(l->fd, "x", 1), 1);
 	return NULL;
 }
@@ -261,7 +176,7 @@ static void *release_later(void *arg)
 {
 	struct later *l = arg;
 
-	assert_true(until_waiting(l->m, l->name, 1));
+	assert_true(waiters_become(l->m, l->name, 1));
 	usleep(1800000);
 	give_back(l->lease);
 	return NULL;
@@ -297,7 +212,7 @@ static void *force_later(void *arg)
 {
 	struct later *l = arg;
 
-	assert_true(until_waiting(l->m, l->name, 1));
+	assert_true(waiters_become(l->m, l->name, 1));
 	assert_int_equal(hf_force_release(l->m, l->name, NULL, 0, NULL, NULL), HF_OK);
 	return NULL;
 }
@@ -392,9 +307,9 @@ static void upgrade__of_one_that_is_killed_is_skipped(void **state)
 	l.m = m = world_open();
 	lease = share(m, s->name);
 	pid = world_spawn(wait_to_be_killed, 0, s);
-	assert_true(until_waiting(m, s->name, 1));
+	assert_true(waiters_become(m, s->name, 1));
 	pthread_create(&thread, NULL, take_later, &l);
-	assert_true(until_waiting(m, s->name, 2));
+	assert_true(waiters_become(m, s->name, 2));
 	kill(pid, SIGKILL);
 	world_wait(pid);
 	start_ms = hf_boot_ms();
@@ -407,119 +322,13 @@ static void upgrade__of_one_that_is_killed_is_skipped(void **state)
 	hf_close(m);
 }
 
-/* ---- several who upgrade ---- */
-
-static int upgrade_too(int i, void *arg)
-{
-	struct scene *s = arg;
-	hf_manager *m = world_open();
-	hf_lease *lease = share(m, s->name);
-	hf_convert_options o = waiting(30000);
-	uint64_t token = hf_lease_token(lease);
-	hf_error error;
-	hf_status st;
-
-	(void)i;
-	s->step++;
-	until(s, s->count);
-	st = hf_convert(lease, HF_EXCLUSIVE, &o, &error);
-	if (st == HF_DEADLOCK) {
-		s->deadlocks++;
-		hf_copy(s->words, sizeof(s->words), error.text);
-		if (!hf_lease_valid(lease) || hf_lease_mode(lease) != HF_SHARED ||
-			hf_lease_token(lease) != token || s->upgraded)
-			wrong(s, "what the victim has", st, &error);
-	} else if (!st) {
-		s->upgraded++;
-		if (s->deadlocks != s->count - 1)
-			wrong(s, "too soon", st, &error);
-	} else {
-		wrong(s, "upgrade", st, &error);
-	}
-	st = hf_release(lease, &error);
-	if (st)
-		wrong(s, "release", st, &error);
-	hf_close(m);
-	return 0;
-}
-
-static void upgrades_of(int count)
-{
-	unsigned round;
-
-	for (round = 0; round < world_scaled(3); round++) {
-		struct scene *s = new_scene("both");
-
-		s->count = count;
-		world_run(count, upgrade_too, s, 60);
-		assert_string_equal(s->error, "");
-		assert_int_equal(s->deadlocks, count - 1);
-		assert_int_equal(s->upgraded, 1);
-		if (!strstr(s->words, s->name) || !strstr(s->words, "waits to upgrade"))
-			fail_msg("%s", s->words);
-	}
-}
-
-static void upgrade__of_two_has_one_victim(void **state)
-{
-	(void)state;
-	upgrades_of(2);
-}
-
-static void upgrade__of_three_has_two_victims(void **state)
-{
-	(void)state;
-	upgrades_of(3);
-}
-
-/* 0 shares x, has y, and upgrades x; 1 shares x and wants y. */
-static int through_another_lock(int i, void *arg)
-{
-	struct scene *s = arg;
-	hf_manager *m = world_open();
-	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
-	hf_convert_options up = waiting(30000);
-	hf_lease *x = share(m, s->name);
-	hf_lease *y = i == 0 ? take(m, s->second, NULL) : NULL;
-	hf_error error;
-	hf_status st;
-
-	s->step++;
-	until(s, 2);
-	o.wait_ms = 30000;
-	o.flags = up.flags = HF_UNDER_OWN;
-	st = i == 0 ? hf_convert(x, HF_EXCLUSIVE, &up, &error)
-		    : hf_acquire(m, s->second, &o, &y, &error);
-	if (st == HF_DEADLOCK)
-		s->deadlocks++;
-	else if (!st)
-		s->upgraded++;
-	else
-		wrong(s, "wait", st, &error);
-	hf_release(y, NULL);
-	hf_release(x, NULL);
-	hf_close(m);
-	return 0;
-}
-
-static void upgrade__in_a_circle_of_two_locks_has_one_victim(void **state)
-{
-	struct scene *s = new_scene("circle");
-
-	(void)state;
-	world_run(2, through_another_lock, s, 60);
-	assert_string_equal(s->error, "");
-	assert_int_equal(s->deadlocks, 1);
-	assert_int_equal(s->upgraded, 1);
-}
-
-/* ---- limits, groups, trees ---- */
+/* ---- limits, groups ---- */
 
 static void *give_back_later(void *arg)
 {
 	struct later *l = arg;
 
-	assert_true(until_waiting(l->m, l->name, 1));
+	assert_true(waiters_become(l->m, l->name, 1));
 	give_back(l->lease);
 	return NULL;
 }
@@ -575,52 +384,6 @@ static void upgrade__does_not_wait_for_its_own_group(void **state)
 	hf_close(m);
 }
 
-/* 0 shares what is below and upgrades it, 1 shares all and upgrades that. */
-static int of_a_tree(int i, void *arg)
-{
-	struct scene *s = arg;
-	hf_manager *m = world_open();
-	hf_acquire_options o = sharing();
-	hf_convert_options up = waiting(30000);
-	char below[80];
-	hf_lease *lease;
-	hf_error error;
-	hf_status st;
-
-	snprintf(below, sizeof(below), "%s/docs", s->name);
-	o.flags = HF_TREE_NAME;
-	lease = take(m, i == 0 ? below : s->name, &o);
-	s->step++;
-	until(s, 2);
-	st = hf_convert(lease, HF_EXCLUSIVE, &up, &error);
-	if (st == HF_DEADLOCK)
-		s->deadlocks++;
-	else if (!st && hf_lease_mode(lease) == HF_EXCLUSIVE)
-		s->upgraded++;
-	else
-		wrong(s, "upgrade", st, &error);
-	st = hf_release(lease, &error);
-	if (st)
-		wrong(s, "release", st, &error);
-	hf_close(m);
-	return 0;
-}
-
-static void upgrade__in_a_tree_waits_for_what_is_above(void **state)
-{
-	struct scene *s = new_scene("tree");
-	hf_manager *m = world_open();
-
-	(void)state;
-	world_run(2, of_a_tree, s, 60);
-	assert_string_equal(s->error, "");
-	assert_int_equal(s->deadlocks, 1);
-	assert_int_equal(s->upgraded, 1);
-	assert_int_equal(holders(m, s->name), 0);
-	assert_int_equal(waiters(m, s->name), 0);
-	hf_close(m);
-}
-
 const struct CMUnitTest upgrade_tests[] = {
 	cmocka_unit_test(upgrade__waits_and_goes_before_who_is_new),
 	cmocka_unit_test(upgrade__that_times_out_leaves_all_as_it_was),
@@ -629,11 +392,7 @@ const struct CMUnitTest upgrade_tests[] = {
 	cmocka_unit_test(upgrade__of_a_hold_that_is_taken_away_is_lost),
 	cmocka_unit_test(upgrade__of_a_hold_that_expires_is_lost),
 	cmocka_unit_test(upgrade__of_one_that_is_killed_is_skipped),
-	cmocka_unit_test(upgrade__of_two_has_one_victim),
-	cmocka_unit_test(upgrade__of_three_has_two_victims),
-	cmocka_unit_test(upgrade__in_a_circle_of_two_locks_has_one_victim),
 	cmocka_unit_test(upgrade__of_one_of_a_few_takes_them_all),
 	cmocka_unit_test(upgrade__does_not_wait_for_its_own_group),
-	cmocka_unit_test(upgrade__in_a_tree_waits_for_what_is_above),
 };
 const size_t upgrade_test_count = HF_ARRAY_LEN(upgrade_tests);

@@ -106,6 +106,8 @@ extern const struct CMUnitTest no_tree_tests[];
 extern const size_t no_tree_test_count;
 extern const struct CMUnitTest upgrade_tests[];
 extern const size_t upgrade_test_count;
+extern const struct CMUnitTest upgrade_circle_tests[];
+extern const size_t upgrade_circle_test_count;
 extern const struct CMUnitTest race_tests[];
 extern const size_t race_test_count;
 
