@@ -282,6 +282,19 @@ static void release(sim *s, int client, sim_lease *lease)
 	sim_op_begin(s, op);
 }
 
+/* It is kept for the upgrade, and what else its client means to keep. */
+static void upgrade_from_line(sim *s, sim_op *op)
+{
+	hf_request *request = &op->setup.request;
+
+	new_id(s, op->place);
+	request->grant.id = request->grant.group = op->place;
+	request->queue = true;
+	op->setup.wait_ms = sim_chance(s, 500) ? -1 : sim_between(s, 1, 1500);
+	sim_circle_stand_under(s, op, op->lease, !sim_defect(s, SIM_UPGRADES_KEEP_NOTHING));
+	sim_circle_draw_under(s, op->client, op);
+}
+
 static void convert(sim *s, int client, int *slot, sim_lease *lease)
 {
 	static const hf_mode other[] = {[HF_EXCLUSIVE] = HF_SHARED,
@@ -294,8 +307,11 @@ static void convert(sim *s, int client, int *slot, sim_lease *lease)
 	*slot = op->index;
 	op->setup.request.mode = other[lease->mode];
 	op->setup.wait_ms = sim_chance(s, 500) ? 0 : sim_between(s, 1, 300);
-	sim_trace(s, "c%d op%d %s %s", client, op->index,
-		lease->mode == weaker ? "upgrades" : "downgrades", lease->id);
+	if (lease->mode == weaker && sim_chance(s, s->plan.queue + s->plan.upgrade))
+		upgrade_from_line(s, op);
+	sim_trace(s, "c%d op%d %s %s, wait %lld", client, op->index,
+		lease->mode == weaker ? "upgrades" : "downgrades", lease->id,
+		(long long)op->setup.wait_ms);
 	lease->mode = weaker; /* a downgrade may land at any time from now on */
 	sim_op_begin(s, op);
 }
@@ -428,14 +444,30 @@ static size_t wishes(const sim_client *c)
 	return n;
 }
 
+/* One to do something with: any place, or one that may be upgraded. */
+static sim_lease *some_lease(sim *s, sim_client *c)
+{
+	int i;
+
+	for (i = 0; i < SIM_LEASES && sim_chance(s, s->plan.upgrade); i++) {
+		sim_lease *lease = &c->leases[i];
+
+		if (lease->held && lease->mode != HF_EXCLUSIVE && !busy(s, c, lease))
+			return lease;
+	}
+	return &c->leases[hf_rng_below(&s->rng, SIM_LEASES)];
+}
+
 static void do_something(sim *s, int client, int *slot)
 {
 	sim_client *c = &s->clients[client];
-	sim_lease *lease = &c->leases[hf_rng_below(&s->rng, SIM_LEASES)];
+	sim_lease *lease = some_lease(s, c);
 	uint64_t dice = hf_rng_below(&s->rng, 100);
 
 	if (lease->held && !lease->releasing && !busy(s, c, lease) &&
 		sim_trusts(s, client, lease)) {
+		if (sim_chance(s, s->plan.upgrade))
+			dice = 0;
 		if (dice < 20)
 			convert(s, client, slot, lease);
 		else if (dice < 40 && wishes(c) < SIM_LEASES)

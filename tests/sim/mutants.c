@@ -278,6 +278,8 @@ static const sim_mutant mutants[] = {
 	{"circle-seen-once", "a circle that was seen once is believed",
 		.defects = SIM_CIRCLE_ONCE},
 	{"circle-unseen", "nobody looks for circles", .defects = SIM_CIRCLE_UNSEEN},
+	{"upgrades-keep-nothing", "who waits to upgrade does not say what it holds",
+		.defects = SIM_UPGRADES_KEEP_NOTHING},
 	{"all-are-victims", "whoever sees a circle gives up", .defects = SIM_ALL_ARE_VICTIMS},
 	{"renew-whoever", "a renewal does not compare the id", .rules = renew_whoever},
 	{"release-by-name", "a release does not compare the id", .rules = release_by_name},
