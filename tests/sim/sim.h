@@ -9,7 +9,8 @@
  *	world.c		the queue of events, the clocks, what goes wrong when
  *	store.c		the register, and the network before it
  *	op.c		drives an hf_attempt: what it asks is sent, what comes is told
- *	client.c	what clients do: acquire, hold, renew, convert, die ...
+ *	client.c	what clients do: acquire, hold, renew, die ...
+ *	convert.c	and convert
  *	circle.c	who waits while it holds: deadlocks
  *	replay.c	from lines of the history to who holds
  *	check_landing.c	what a swap that landed may have changed
@@ -339,6 +340,15 @@ void sim_client_answered(sim *s, sim_op *op);
 void sim_client_die(sim *s, int client);
 void sim_client_quiet(sim *s, int client);
 bool sim_client_idle(const sim *s, int client);
+void sim_new_id(sim *s, char id[HF_ID_LEN + 1]);
+/* The lease that an op is about, if the client still has it. */
+sim_lease *sim_lease_of(sim *s, const sim_op *op);
+sim_op *sim_op_about(sim *s, int client, sim_lease *lease, hf_ask ask);
+
+/* ---- convert.c ---- */
+
+void sim_client_convert(sim *s, int client, int *slot, sim_lease *lease);
+void sim_client_converted(sim *s, sim_op *op);
 
 /* ---- circle.c ---- */
 
