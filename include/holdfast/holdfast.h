@@ -457,47 +457,6 @@ HF_API void hf_lease_detach(hf_lease *lease);
  */
 HF_API HF_MUST_CHECK hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error);
 
-/* Begin with the _INIT: zeros mean other things (cancel_fd 0 is stdin). */
-typedef struct hf_convert_options {
-	size_t size; /* sizeof(hf_convert_options); set by the _INIT */
-	int64_t wait_ms; /* as hf_acquire_options.wait_ms: -1 for ever; 0: one try */
-	int cancel_fd; /* as hf_acquire_options.cancel_fd; -1: none */
-	uint32_t flags; /* HF_UNDER_OWN, or 0 */
-	/*
-	 * As in hf_acquire_options: what else is kept until this call returns. That the
-	 * lease itself is, goes without saying.
-	 */
-	const hf_hold *under;
-	size_t under_count; /* up to 64 */
-} hf_convert_options;
-
-#define HF_CONVERT_OPTIONS_INIT                                \
-	{                                                      \
-		sizeof(hf_convert_options), -1, -1, 0, NULL, 0 \
-	}
-
-/*
- * Change the mode of a held lease. Options may be NULL for the defaults of the _INIT.
- *
- * Upgrading (shared to exclusive) waits in line until no others share it: before all who
- * hold nothing, so nobody comes in meanwhile, and the lease stays what it is, renewed. It
- * gives the same lease a new token (that of an exclusive hold it stands beside, see
- * `reenter`, if there is one). On any other answer nothing has changed: HF_HELD (wait_ms
- * 0), HF_TIMED_OUT. Of two who share it and both wait to upgrade neither could ever: one
- * gets HF_DEADLOCK, that of the lower priority or else the younger wait, and is to
- * release or do without; then the other goes on. HF_LOST as hf_extend(), also if it ends
- * while it waits. HF_UNKNOWN: it may be exclusive by now; ask again.
- *
- * Downgrading does not wait and keeps the token; in its way can be only exclusive holds of
- * its own group: HF_INVALID. HF_INVALID too: a mode from an intention to none or back,
- * options out of range, session-bound stores, while another thread converts this lease.
- *
- * Of a tree name the intentions above go with it, the root first when it gets stronger;
- * what is above it is waited for too, within the one wait_ms.
- */
-HF_API HF_MUST_CHECK hf_status hf_convert(
-	hf_lease *lease, hf_mode mode, const hf_convert_options *options, hf_error *error);
-
 /*
  * How long the lease is ours, in ms, as far as time tells (see the essay): 0 when known
  * as lost, expired, in a forked child, or after hf_close(); INT64_MAX with ttl 0, until
@@ -605,6 +564,7 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 
 /* The rest, each with its own subject. */
 #include <holdfast/async.h>
+#include <holdfast/convert.h>
 #include <holdfast/fence.h>
 #include <holdfast/look.h>
 #include <holdfast/many.h>
