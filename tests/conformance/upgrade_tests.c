@@ -5,6 +5,14 @@
 #include <signal.h>
 #include <unistd.h>
 
+/* For another thread. */
+struct later {
+	hf_manager *m;
+	hf_lease *lease;
+	const char *name;
+	int fd;
+};
+
 /* ---- one who upgrades ---- */
 
 /* 0 upgrades, 1 shares it meanwhile, 2 is new and wants to share it. */
@@ -123,18 +131,60 @@ static void upgrade__that_times_out_leaves_all_as_it_was(void **state)
 	hf_close(m);
 }
 
-struct later {
-	hf_manager *m;
-	hf_lease *lease;
-	const char *name;
-	int fd;
-};
+static void upgrade__is_counted_but_as_no_acquisition(void **state)
+{
+	const char *name = world_name("counted");
+	hf_metrics metrics = HF_METRICS_INIT;
+	hf_convert_options wait = waiting(50);
+	hf_manager *m = world_open();
+	hf_lease *a = share(m, name);
+	hf_lease *b = share(m, name);
+
+	(void)state;
+	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &wait, NULL), HF_TIMED_OUT);
+	wait.wait_ms = 0;
+	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &wait, NULL), HF_HELD);
+	give_back(b);
+	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, NULL, NULL), HF_OK);
+	give_back(a);
+	assert_int_equal(hf_metrics_get(m, name, &metrics, NULL), HF_OK);
+	assert_int_equal(metrics.failed_timed_out, 1);
+	assert_int_equal(metrics.failed_held, 1);
+	assert_int_equal(metrics.conflicts, 2);
+	assert_int_equal(metrics.acquisitions, 2);
+	assert_int_equal(metrics.releases, 2);
+	hf_close(m);
+}
+
+static void upgrade__with_options_that_make_no_sense_is_refused(void **state)
+{
+	const char *name = world_name("options");
+	hf_convert_options bad[] = {waiting(-2), waiting(0), waiting(0), waiting(0)};
+	hf_manager *m = world_open();
+	hf_lease *lease = share(m, name);
+	hf_error error;
+	size_t i;
+
+	(void)state;
+	bad[1].size--;
+	bad[2].flags = HF_DETACHED;
+	bad[3].under_count = 1;
+	for (i = 0; i < HF_ARRAY_LEN(bad); i++) {
+		assert_int_equal(hf_convert(lease, HF_EXCLUSIVE, &bad[i], &error), HF_INVALID);
+		assert_int_equal(hf_lease_mode(lease), HF_SHARED);
+	}
+	give_back(lease);
+	hf_close(m);
+}
 
 static void *cancel_later(void *arg)
 {
 	struct later *l = arg;
+	hf_error error;
 
 	assert_true(waiters_become(l->m, l->name, 1));
+	/* One thread at a time. */
+	assert_int_equal(hf_convert(l->lease, HF_SHARED, NULL, &error), HF_INVALID);
 	assert_int_equal(write(l->fd, "x", 1), 1);
 	return NULL;
 }
@@ -156,6 +206,7 @@ static void upgrade__that_is_cancelled_leaves_all_as_it_was(void **state)
 	assert_int_equal(pipe(fds), 0);
 	wait.cancel_fd = fds[0];
 	l.fd = fds[1];
+	l.lease = a;
 	pthread_create(&thread, NULL, cancel_later, &l);
 	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &wait, &error), HF_TIMED_OUT);
 	pthread_join(thread, NULL);
@@ -387,6 +438,8 @@ static void upgrade__does_not_wait_for_its_own_group(void **state)
 const struct CMUnitTest upgrade_tests[] = {
 	cmocka_unit_test(upgrade__waits_and_goes_before_who_is_new),
 	cmocka_unit_test(upgrade__that_times_out_leaves_all_as_it_was),
+	cmocka_unit_test(upgrade__is_counted_but_as_no_acquisition),
+	cmocka_unit_test(upgrade__with_options_that_make_no_sense_is_refused),
 	cmocka_unit_test(upgrade__that_is_cancelled_leaves_all_as_it_was),
 	cmocka_unit_test(upgrade__is_renewed_while_it_waits),
 	cmocka_unit_test(upgrade__of_a_hold_that_is_taken_away_is_lost),
