@@ -84,10 +84,7 @@ static hf_status say_lost(hf_lease *part, hf_error *error)
 		error, HF_LOST, "convert", 0, "the lease of lock '%s' had ended", part->name);
 }
 
-/*
- * The lease is not seized while it is waited for: the keeper is to renew it. Only
- * one thread at a time comes here.
- */
+/* One thread at a time comes here. While it waits the keeper may renew the lease. */
 static hf_status convert_one(
 	struct conversion *c, hf_lease *part, hf_mode mode, bool waits, hf_error *error)
 {
@@ -100,22 +97,21 @@ static hf_status convert_one(
 	st = hf_lease_seize_valid(part, "convert", error);
 	if (st)
 		return st;
-	hf_lease_let_go(part);
 	setup = hf_lease_setup(part, HF_ASK_CONVERT);
 	setup.request.mode = mode;
 	setup.strategy = HF_FAIL_FAST; /* HELD is an answer here */
+	drive.lease = part;
 	if (waits)
 		let_wait(c, &setup, &drive, id);
 	st = hf_drive_attempt(part->manager, &setup, &attempt, &drive, error);
 	c->tally.conflict = c->tally.conflict || attempt.met_holder;
 	c->tally.retries += attempt.looked_again;
 	if (!st) {
-		hf_lease_seize(part);
 		part->mode = mode;
 		part->token = attempt.token;
-		hf_lease_let_go(part);
 	}
 	hf_attempt_free(&attempt);
+	hf_lease_let_go(part);
 	if (st == HF_NOT_OWNER || st == HF_LOST || (waits && !hf_lease_valid(part)))
 		st = say_lost(part, error);
 	return st;

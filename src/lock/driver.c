@@ -329,7 +329,11 @@ static hf_step drive_until(
 				hf_attempt_cancel(a, HF_TIMED_OUT);
 				break;
 			}
+			if (drive->lease)
+				hf_lease_let_go(drive->lease);
 			wait_for_change(m, a, drive, *bell);
+			if (drive->lease)
+				hf_lease_seize(drive->lease);
 			now = hf_now_here();
 			hf_attempt_on_wake(a);
 			break;

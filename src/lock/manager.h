@@ -175,12 +175,13 @@ typedef struct hf_drive {
 	 */
 	const hf_acquire_options *options;
 	hf_buf *under;
+	hf_lease *lease; /* seized by the caller: let go while it waits; NULL: none */
 	bool rung; /* the caller hears its bell */
 	bool observed; /* by the driver: earlier runs' observations are loaded */
 } hf_drive;
-#define HF_DRIVE_INIT                                          \
-	{                                                      \
-		-1, -1, HF_EXCLUSIVE, NULL, NULL, false, false \
+#define HF_DRIVE_INIT                                                \
+	{                                                            \
+		-1, -1, HF_EXCLUSIVE, NULL, NULL, NULL, false, false \
 	}
 
 /* Now, without waiting; false for -1. */
