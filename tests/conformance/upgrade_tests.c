@@ -324,11 +324,14 @@ static void upgrade__of_a_hold_that_expires_is_lost(void **state)
 static int wait_to_be_killed(int i, void *arg)
 {
 	struct scene *s = arg;
-	hf_manager *m = world_open();
-	hf_lease *lease = share(m, s->name);
+	hf_manager *m;
+	hf_lease *lease;
 	hf_error error;
 
 	(void)i;
+	until(s, 1);
+	m = world_open();
+	lease = share(m, s->name);
 	return hf_convert(lease, HF_EXCLUSIVE, NULL, &error) != HF_OK;
 }
 
@@ -355,9 +358,10 @@ static void upgrade__of_one_that_is_killed_is_skipped(void **state)
 	(void)state;
 	if (!under_test.processes)
 		skip();
+	pid = world_spawn(wait_to_be_killed, 0, s); /* before there are threads */
 	l.m = m = world_open();
 	lease = share(m, s->name);
-	pid = world_spawn(wait_to_be_killed, 0, s);
+	s->step++;
 	assert_true(waiters_become(m, s->name, 1));
 	pthread_create(&thread, NULL, take_later, &l);
 	assert_true(waiters_become(m, s->name, 2));
