@@ -9,6 +9,7 @@
 const hf_store_ops *hf_store_module(void);
 
 const hf_store_ops *ops;
+hf_store *repo;
 static char home[256];
 
 void repo_make(void)
@@ -22,6 +23,20 @@ void repo_make(void)
 	sh("git config --global user.name t; git config --global user.email t@example.org;"
 	   "git config --global init.defaultBranch main; git config --global gc.auto 0;"
 	   "git init -q repo");
+}
+
+int repo_begin(void **state)
+{
+	(void)state;
+	repo_make();
+	repo = store_open("repo", "");
+	return 0;
+}
+
+int repo_end(void **state)
+{
+	ops->close(repo);
+	return scratch_end(state);
 }
 
 static FILE *run(const char *format, va_list args)

@@ -15,6 +15,13 @@ extern const hf_store_ops *ops;
 /* A scratch folder with the repository "repo" in it, and nobody's settings. */
 void repo_make(void);
 
+/* The store that repo_begin(), or a test's own beginning, has opened on it. */
+extern hf_store *repo;
+/* What cmocka does before a test: repo_make(), and the store of branches on it. */
+int repo_begin(void **state);
+/* And after it: close it, and remove all. */
+int repo_end(void **state);
+
 /* Run a shell command in the scratch folder. It must succeed. */
 void sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Its exit code. */

@@ -28,13 +28,6 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	scratch_clear();
-	return 0;
-}
-
 /* What the children of one test share. */
 typedef struct shared {
 	unsigned rounds;
@@ -353,7 +346,7 @@ static void race__stopped_and_killed_processes_tear_nothing(void **state)
 	repo_check();
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, scratch_end)
 
 int main(void)
 {

@@ -120,19 +120,10 @@ static void expect(const char *data, size_t len)
 
 static int set_up(void **state)
 {
-	(void)state;
 	exchange_errno = fallocate_errno = fdatasync_errno = pwrite_errno = 0;
 	pwrite_most = 0;
 	options.sync = false;
-	scratch_make();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	scratch_clear();
-	return 0;
+	return scratch_begin(state);
 }
 
 static int stops_inside(void *arg)
@@ -312,7 +303,7 @@ static void chain_of_hundreds__leads_to_the_content(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, scratch_end)
 	const struct CMUnitTest tests[] = {
 		TEST(without_exchange__it_grows_by_rename),
 		TEST(without_exchange__a_stopped_writer_is_not_broken),
