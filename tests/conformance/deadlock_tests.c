@@ -307,7 +307,7 @@ static void deadlock__is_none_where_a_sharer_makes_room(void **state)
 	assert_int_equal(t->served, 5);
 }
 
-const struct CMUnitTest deadlock_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(deadlock__of_two_has_one_victim),
 	cmocka_unit_test(deadlock__of_five_has_one_victim),
 	cmocka_unit_test(deadlock__of_one_with_itself_is_found),
@@ -315,4 +315,4 @@ const struct CMUnitTest deadlock_tests[] = {
 	cmocka_unit_test(deadlock__through_the_line_has_one_victim),
 	cmocka_unit_test(deadlock__is_none_where_a_sharer_makes_room),
 };
-const size_t deadlock_test_count = HF_ARRAY_LEN(deadlock_tests);
+const test_group deadlock_tests = TEST_GROUP(tests);

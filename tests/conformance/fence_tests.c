@@ -467,7 +467,7 @@ static void fence__guests_killed_at_random_take_nothing_back(void **state)
 	hf_close(m);
 }
 
-const struct CMUnitTest fence_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(fence__admits_equal_and_greater_tokens_and_no_smaller_one),
 	cmocka_unit_test(fence__bad_input_is_refused_and_leaves_nothing),
 	cmocka_unit_test(fence__every_name_is_a_fence_of_its_own),
@@ -478,4 +478,4 @@ const struct CMUnitTest fence_tests[] = {
 	cmocka_unit_test(fence__of_many_who_come_at_once_the_greatest_seen_never_goes_back),
 	cmocka_unit_test(fence__guests_killed_at_random_take_nothing_back),
 };
-const size_t fence_test_count = HF_ARRAY_LEN(fence_tests);
+const test_group fence_tests = TEST_GROUP(tests);

@@ -430,7 +430,7 @@ static void many__a_child_sees_what_is_held_above_it(void **state)
 	hf_close(m);
 }
 
-const struct CMUnitTest many_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many__are_all_had_and_given_back),
 	cmocka_unit_test(many__none_is_kept_when_one_cannot_be_had),
 	cmocka_unit_test(many__share_one_time_to_wait),
@@ -442,4 +442,4 @@ const struct CMUnitTest many_tests[] = {
 	cmocka_unit_test(many__a_process_is_no_ancestor_of_itself),
 	cmocka_unit_test(many__a_child_sees_what_is_held_above_it),
 };
-const size_t many_test_count = sizeof(many_tests) / sizeof(many_tests[0]);
+const test_group many_tests = TEST_GROUP(tests);

@@ -249,7 +249,7 @@ static void damage__is_replaced_by_whoever_comes_first(void **state)
 	}
 }
 
-const struct CMUnitTest tidy_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(bad_input__is_refused_and_changes_nothing),
 	cmocka_unit_test(bad_input__unknown_urls_say_what_to_do),
 	cmocka_unit_test(cleanup__forgets_what_is_long_free_and_tokens_still_grow),
@@ -259,4 +259,4 @@ const struct CMUnitTest tidy_tests[] = {
 	cmocka_unit_test(damage__that_the_store_cannot_read_is_replaced_by_force),
 	cmocka_unit_test(damage__is_replaced_by_whoever_comes_first),
 };
-const size_t tidy_test_count = HF_ARRAY_LEN(tidy_tests);
+const test_group tidy_tests = TEST_GROUP(tests);
