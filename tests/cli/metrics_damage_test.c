@@ -45,9 +45,9 @@ static void damage__costs_one_page_which_begins_anew_and_is_told(void **state)
 
 static void damage__of_any_kind_is_survived(void **state)
 {
-	long rounds = scaled(300);
+	unsigned rounds = scaled(300);
 	hf_rng rng;
-	long i;
+	unsigned i;
 
 	(void)state;
 	hf_rng_seed(&rng, 11);

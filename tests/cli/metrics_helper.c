@@ -1,5 +1,7 @@
 #include "metrics_helper.h"
 
+#include "../scale.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -117,10 +119,7 @@ off_t only_page(void)
 	return at;
 }
 
-long scaled(long rounds)
+unsigned scaled(unsigned rounds)
 {
-	const char *scale = getenv("HF_TEST_SCALE");
-	long n = scale ? rounds * atol(scale) / 100 : rounds;
-
-	return n > 10 ? n : 10;
+	return test_rounds(rounds, 10);
 }

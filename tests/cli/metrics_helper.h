@@ -39,7 +39,7 @@ uint64_t acquisitions(void);
 /* Where the only page is that holds something. */
 off_t only_page(void);
 
-/* By HF_TEST_SCALE. */
-long scaled(long rounds);
+/* By HF_TEST_SCALE; ten or more. */
+unsigned scaled(unsigned rounds);
 
 #endif

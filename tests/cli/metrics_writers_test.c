@@ -21,10 +21,10 @@ static void add_or_die(const char *name)
 }
 
 /* Half of all meet in one page, the others in pages of three names. */
-static void write_much(int self, long rounds)
+static void write_much(int self, unsigned rounds)
 {
 	char name[20];
-	long i;
+	unsigned i;
 
 	snprintf(name, sizeof(name), "own-%d", self % 3);
 	for (i = 0; i < rounds; i++)
@@ -34,7 +34,7 @@ static void write_much(int self, long rounds)
 
 static void counts__are_exact_with_many_processes(void **state)
 {
-	long rounds = 2 * scaled(500);
+	unsigned rounds = 2 * scaled(500);
 	pid_t pids[WRITERS];
 	int status;
 	int i;
@@ -86,10 +86,10 @@ static void kill_writers(uint64_t names)
 {
 	struct progress *p = mmap(
 		NULL, sizeof(*p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	long rounds = scaled(60);
+	unsigned rounds = scaled(60);
 	uint64_t counted;
 	hf_rng rng;
-	long i;
+	unsigned i;
 
 	assert_true(p != MAP_FAILED);
 	hf_rng_seed(&rng, 7);

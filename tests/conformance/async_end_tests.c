@@ -109,7 +109,7 @@ static void async__closing_cancels_and_leaves_nothing(void **state)
 
 static void async__a_grant_that_is_over_before_it_is_asked_for_is_lost(void **state)
 {
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(has_line());
 	const char *name = world_name("async");
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
 	hf_lease *lease;
@@ -117,10 +117,6 @@ static void async__a_grant_that_is_over_before_it_is_asked_for_is_lost(void **st
 	hf_pending *p;
 
 	(void)state;
-	if (!has_line()) {
-		hf_close(m);
-		skip();
-	}
 	o.ttl_ms = 200;
 	o.flags = HF_NO_RENEW;
 	p = start(m, name, &o, NULL);
@@ -147,7 +143,7 @@ static bool is_one(void *arg)
 /* The keeper renews it before it is finished, and tells its loss after. */
 static void async__the_lease_is_kept_and_its_loss_told(void **state)
 {
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(has_line());
 	hf_manager *other = world_open();
 	const char *name = world_name("async");
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
@@ -156,11 +152,6 @@ static void async__the_lease_is_kept_and_its_loss_told(void **state)
 	hf_pending *p;
 
 	(void)state;
-	if (!has_line()) {
-		hf_close(other);
-		hf_close(m);
-		skip();
-	}
 	o.ttl_ms = 1500;
 	o.on_lost = count_lost;
 	o.on_lost_arg = &lost;
@@ -294,16 +285,12 @@ static int hold_until_killed(int i, void *arg)
 static void async__a_killed_holder_is_noticed_at_once(void **state)
 {
 	struct victim *v = world_shared(sizeof(*v));
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.processes);
 	int64_t start_ms;
 	hf_pending *p;
 	pid_t pid;
 
 	(void)state;
-	if (!under_test.processes) {
-		hf_close(m);
-		skip();
-	}
 	snprintf(v->name, sizeof(v->name), "%s", world_name("killed"));
 	pid = world_spawn(hold_until_killed, 0, v);
 	while (!v->started)

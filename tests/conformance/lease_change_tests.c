@@ -37,7 +37,7 @@ static void lease__steal_stale_takes_only_what_is_not_renewed(void **state)
 {
 	hf_acquire_options lazy = HF_ACQUIRE_OPTIONS_INIT;
 	hf_acquire_options thief = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached);
 	hf_manager *other = world_open();
 	const char *name = world_name("steal");
 	hf_lease *lease;
@@ -45,11 +45,6 @@ static void lease__steal_stale_takes_only_what_is_not_renewed(void **state)
 	hf_error error;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		hf_close(other);
-		skip();
-	}
 	thief.strategy = HF_STEAL_STALE;
 	thief.stale_after_ms = 400;
 	thief.wait_ms = 900;
@@ -75,7 +70,7 @@ static void lease__a_lock_delay_keeps_it_closed_unless_released(void **state)
 {
 	hf_acquire_options delayed = HF_ACQUIRE_OPTIONS_INIT;
 	hf_acquire_options waiting = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached);
 	const char *name = world_name("delay");
 	hf_lease *lease;
 	hf_lease *next;
@@ -83,10 +78,6 @@ static void lease__a_lock_delay_keeps_it_closed_unless_released(void **state)
 	int64_t start_ms;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
 	delayed.lock_delay_ms = 700;
 	lease = take(m, name, &delayed);
 	give_back(lease);
@@ -140,16 +131,12 @@ static void lease__upgrade_needs_to_be_alone_and_gets_a_new_token(void **state)
 static void lease__extend_changes_the_ttl(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached);
 	const char *name = world_name("extend");
 	hf_lease *lease;
 	hf_error error;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
 	options.ttl_ms = 1000;
 	options.flags = HF_NO_RENEW;
 	lease = take(m, name, &options);
@@ -163,16 +150,12 @@ static void lease__extend_changes_the_ttl(void **state)
 static void lease__what_was_lost_is_not_extended(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached);
 	const char *name = world_name("lost");
 	hf_lease *lease;
 	hf_error error;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
 	options.ttl_ms = 2000;
 	options.flags = HF_NO_RENEW;
 	lease = take(m, name, &options);
@@ -189,17 +172,13 @@ static void lease__what_was_lost_is_not_extended(void **state)
 static void lease__reentry_frees_the_lock_with_the_last_hold(void **state)
 {
 	hf_acquire_options again = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached);
 	const char *name = world_name("reenter");
 	hf_lease *outer;
 	hf_lease *inner;
 	hf_error error;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
 	outer = take(m, name, NULL);
 	again.reenter = hf_lease_id(outer);
 	inner = take(m, name, &again);

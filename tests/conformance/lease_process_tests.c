@@ -28,16 +28,12 @@ static int hold_and_tell(int i, void *arg)
 static void lease__of_a_killed_process_is_free_at_once(void **state)
 {
 	_Atomic int *in = world_shared(sizeof(*in));
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.processes);
 	int64_t start_ms;
 	hf_lease *lease;
 	pid_t pid;
 
 	(void)state;
-	if (!under_test.processes) {
-		hf_close(m);
-		skip();
-	}
 	pid = world_spawn(hold_and_tell, 0, (void *)in);
 	while (!*in)
 		usleep(1000);
@@ -87,15 +83,11 @@ static void lease__belongs_to_the_parent_after_a_fork(void **state)
 static void lease__of_a_dead_parent_is_not_kept_by_a_forked_child(void **state)
 {
 	_Atomic int *in = world_shared(2 * sizeof(*in));
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached && under_test.processes);
 	pid_t parent;
 	hf_lease *lease;
 
 	(void)state;
-	if (!under_test.detached || !under_test.processes) {
-		hf_close(m);
-		skip();
-	}
 	fflush(stdout);
 	parent = fork();
 	if (parent == 0) {

@@ -110,17 +110,14 @@ static void lease__is_renewed_as_often_as_its_heartbeat_says(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
 	const char *name = world_name("heartbeat");
-	hf_manager *m = world_open();
+	/* a session is not renewed */
+	hf_manager *m = world_open_if(under_test.detached);
 	int64_t end_ms = hf_boot_ms() + 10000;
 	int64_t renewals = 0;
 	hf_lock_info *info;
 	hf_lease *lease;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip(); /* a session is not renewed */
-	}
 	options.ttl_ms = 60000; /* a third of which is longer than this may take */
 	options.renew_ms = 20;
 	lease = take(m, name, &options);
@@ -202,17 +199,13 @@ static void lease__a_waiter_gets_in_soon_after_a_release(void **state)
 static void lease__without_renewal_expires_and_is_lost_before_another_has_it(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached);
 	const char *name = world_name("expire");
 	hf_lease *lease;
 	hf_lease *next;
 	hf_error error;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
 	options.ttl_ms = 400;
 	options.flags = HF_NO_RENEW;
 	lease = take(m, name, &options);
@@ -260,7 +253,7 @@ static void lease__loss_is_told_by_callback_and_descriptor(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
 	_Atomic int calls = 0;
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached);
 	hf_manager *other = world_open();
 	const char *name = world_name("lost");
 	struct pollfd poller = {.events = POLLIN};
@@ -269,11 +262,6 @@ static void lease__loss_is_told_by_callback_and_descriptor(void **state)
 	size_t ended = 0;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		hf_close(other);
-		skip();
-	}
 	options.ttl_ms = 600;
 	options.on_lost = on_lost;
 	options.on_lost_arg = (void *)&calls;

@@ -37,6 +37,8 @@ void world_remove(void);
 
 /* A manager on the store under test; state and runtime folders in scratch. */
 hf_manager *world_open(void);
+/* The same; the test is skipped on a store that has not what it is about. */
+hf_manager *world_open_if(bool has);
 /* The register itself. */
 typedef struct register_under_test {
 	const hf_store_ops *ops;
@@ -44,6 +46,8 @@ typedef struct register_under_test {
 } register_under_test;
 register_under_test world_register(void);
 void world_register_close(register_under_test *r);
+/* Close it and skip the test on a store that has not what it is about. */
+void world_register_needs(register_under_test *r, bool has);
 
 /* Does the stored record of `name` hold this text? */
 bool world_record_has(const char *name, const char *text);

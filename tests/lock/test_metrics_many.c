@@ -1,10 +1,10 @@
 /* What hf_metrics_get() counts while many threads count and others take. */
+#include "../scale.h"
 #include "metrics_helper.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define THREADS 4
 #define NAMES 300 /* more than have counters of their own */
@@ -12,7 +12,7 @@
 struct worker {
 	hf_manager *m;
 	pthread_t thread;
-	long rounds;
+	unsigned rounds;
 	uint64_t granted;
 	uint64_t held;
 };
@@ -21,7 +21,7 @@ static void *work(void *arg)
 {
 	struct worker *w = arg;
 	hf_rng rng;
-	long i;
+	unsigned i;
 
 	hf_rng_seed(&rng, (uint64_t)(uintptr_t)w);
 	for (i = 0; i < w->rounds; i++) {
@@ -72,14 +72,6 @@ static void *look(void *arg)
 	return NULL;
 }
 
-static long scaled(long rounds)
-{
-	const char *scale = getenv("HF_TEST_SCALE");
-	long n = scale ? rounds * atol(scale) / 100 : rounds;
-
-	return n > 100 ? n : 100;
-}
-
 /* As many workers while one reads. */
 static void run(struct worker *workers, int count, struct reader *reader, void *(*read)(void *))
 {
@@ -87,7 +79,7 @@ static void run(struct worker *workers, int count, struct reader *reader, void *
 
 	assert_int_equal(pthread_create(&reader->thread, NULL, read, reader), 0);
 	for (i = 0; i < count; i++) {
-		workers[i] = (struct worker){.m = reader->m, .rounds = scaled(20000)};
+		workers[i] = (struct worker){.m = reader->m, .rounds = test_rounds(20000, 100)};
 		assert_int_equal(
 			pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
 	}

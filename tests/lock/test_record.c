@@ -8,16 +8,6 @@
 
 #include "draw.h"
 
-/* A failure names the seed that runs it again. */
-#define CHECK(condition)                                                                       \
-	do {                                                                                   \
-		if (!(condition))                                                              \
-			fail_msg(                                                              \
-				"HF_SEED=%llu: %s", (unsigned long long)seed_now, #condition); \
-	} while (0)
-
-static uint64_t seed_now;
-
 static void encode(const hf_record *r, hf_buf *out)
 {
 	hf_buf_clear(out);
@@ -90,8 +80,7 @@ typedef struct fixture {
 
 static void begin(fixture *f, size_t round)
 {
-	seed_now = draw_seed(round);
-	draw_init(&f->d, seed_now);
+	draw_begin(&f->d, round);
 	hf_record_init(&f->record);
 	hf_record_init(&f->read);
 	f->text = (hf_buf)HF_BUF_INIT;

@@ -8,15 +8,6 @@
 
 #include "draw.h"
 
-#define CHECK(condition)                                                                       \
-	do {                                                                                   \
-		if (!(condition))                                                              \
-			fail_msg(                                                              \
-				"HF_SEED=%llu: %s", (unsigned long long)seed_now, #condition); \
-	} while (0)
-
-static uint64_t seed_now;
-
 typedef struct fixture {
 	draw d;
 	hf_record prev;
@@ -34,8 +25,7 @@ typedef struct fixture {
 static void begin(fixture *f, size_t round)
 {
 	memset(f, 0, sizeof(*f));
-	seed_now = draw_seed(round);
-	draw_init(&f->d, seed_now);
+	draw_begin(&f->d, round);
 	hf_record_init(&f->prev);
 	hf_record_init(&f->next);
 	hf_record_init(&f->again);

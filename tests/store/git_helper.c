@@ -247,6 +247,27 @@ size_t history_count(hf_store *store, const char *name)
 	return line_count;
 }
 
+static char names[8192];
+
+static int add_name(void *arg, const char *name)
+{
+	size_t n = strlen(names);
+
+	(void)arg;
+	snprintf(names + n, sizeof(names) - n, "[%s]", name);
+	return 0;
+}
+
+const char *names_of(hf_store *store)
+{
+	hf_error error;
+
+	names[0] = '\0';
+	if (ops->list(store, add_name, NULL, &error))
+		fail_msg("%s", error.text);
+	return names;
+}
+
 hf_public_view view_of(const char *id, int64_t ttl_ms)
 {
 	hf_public_view view = {.held = 1,

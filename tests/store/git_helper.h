@@ -50,6 +50,8 @@ const char *record_of(hf_store *store, const char *name);
 /* The lines of the history, newest first, with '|' between; static. */
 const char *history_of(hf_store *store, const char *name);
 size_t history_count(hf_store *store, const char *name);
+/* All names, each in brackets; static. */
+const char *names_of(hf_store *store);
 
 /* A hold of this id, as neighbours see it. */
 hf_public_view view_of(const char *id, int64_t ttl_ms);

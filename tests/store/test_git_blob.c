@@ -227,17 +227,6 @@ static void blob__what_cannot_be_read_is_never_free(void **state)
 	assert_false(ref_is_there("build"));
 }
 
-static char listed[1024];
-
-static int list_one(void *arg, const char *name)
-{
-	size_t n = strlen(listed);
-
-	(void)arg;
-	snprintf(listed + n, sizeof(listed) - n, "[%s]", name);
-	return 0;
-}
-
 static void blob__a_neighbours_own_spelling_of_a_name_is_found(void **state)
 {
 	hf_public_view view = view_of("id-1", 60000);
@@ -248,8 +237,7 @@ static void blob__a_neighbours_own_spelling_of_a_name_is_found(void **state)
 	neighbour_puts("web/api", JSON);
 	snap = look(repo, "web/api");
 	assert_non_null(snap.foreign);
-	assert_int_equal(ops->list(repo, list_one, NULL, &error), HF_OK);
-	assert_string_equal(listed, "[web/api]");
+	assert_string_equal(names_of(repo), "[web/api]");
 	assert_int_equal(
 		put_over(repo, "web/api", &snap.etag, "held", "acquire", &view, &error), HF_OK);
 	snap_clear(&snap);

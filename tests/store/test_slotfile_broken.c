@@ -76,17 +76,23 @@ static int stops_at_first_use(void *arg)
 	return (int)hf_slotfile_remove(file, NULL);
 }
 
-static void stopped_first_user__is_broken_too(void **state)
+/* Who stops without having written anything: the next one's content stays. */
+static void stop_and_write_over(int (*stops)(void *arg))
 {
-	pid_t pid = scratch_fork(stops_at_first_use, NULL);
+	pid_t pid = scratch_fork(stops, NULL);
 
-	(void)state;
 	scratch_wait_stopped(pid);
 	put("one");
 	kill(pid, SIGCONT);
 	assert_int_equal(scratch_wait(pid), HF_CHANGED);
 	expect_text("one");
 	assert_int_equal(scratch_count(), 1);
+}
+
+static void stopped_first_user__is_broken_too(void **state)
+{
+	(void)state;
+	stop_and_write_over(stops_at_first_use);
 }
 
 static int grows_late(void *arg)
@@ -106,15 +112,8 @@ static int grows_late(void *arg)
 
 static void stopped_grower__does_not_undo_its_successor(void **state)
 {
-	pid_t pid = scratch_fork(grows_late, NULL);
-
 	(void)state;
-	scratch_wait_stopped(pid);
-	put("one");
-	kill(pid, SIGCONT);
-	assert_int_equal(scratch_wait(pid), HF_CHANGED);
-	expect_text("one");
-	assert_int_equal(scratch_count(), 1);
+	stop_and_write_over(grows_late);
 }
 
 static void killed_writer__delays_nobody(void **state)
