@@ -18,7 +18,7 @@ static char *record_text(const char *name, uint64_t gen, uint64_t counter)
 	r.counter = counter;
 	r.event.gen = gen;
 	r.event.kind = HF_EV_BARRIER;
-	hf_record_encode(&r, NULL, &buf);
+	hf_record_encode(&r, NULL, HF_RECORD_NEAR, &buf);
 	hf_record_free(&r);
 	assert_false(buf.failed);
 	return buf.data;
@@ -65,7 +65,7 @@ static void parse(const char *name, const hf_snapshot *s, uint64_t *gen, uint64_
 	*gen = s->floor;
 	*counter = 0;
 	if (s->len) {
-		if (hf_record_decode(&r, s->data, s->len, name, &error))
+		if (hf_record_decode(&r, s->data, s->len, name, HF_RECORD_WHOLE, &error))
 			fail_msg("%s", error.text);
 		*gen = r.gen;
 		*counter = r.counter;
@@ -558,7 +558,8 @@ static void R9__damage_is_said_and_never_taken_for_free(void **state)
 		hf_record_init(&record);
 		assert_true(s.len > 0);
 		assert_int_equal(
-			hf_record_decode(&record, s.data, s.len, name, &error), HF_CORRUPT);
+			hf_record_decode(&record, s.data, s.len, name, HF_RECORD_WHOLE, &error),
+			HF_CORRUPT);
 		hf_record_free(&record);
 	} else if (!s.foreign) {
 		assert_int_equal(st, HF_CORRUPT);
@@ -723,7 +724,7 @@ static void register__records_may_grow_and_shrink(void **state)
 		g->group = g->id;
 		g->token = 1;
 		g->info = info;
-		hf_record_encode(&record, NULL, &text);
+		hf_record_encode(&record, NULL, HF_RECORD_NEAR, &text);
 		change.data = text.data;
 		change.len = text.len;
 		if (r.ops->swap(r.store, name, &s.etag, &change, &reply, &error))
