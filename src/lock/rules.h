@@ -130,6 +130,11 @@ typedef struct hf_verdict {
 	 * lives must be known first: probe it and ask again.
 	 */
 	int unproven;
+	/*
+	 * Nothing of this is to be acted on. The far end of the line matters:
+	 * hf_record_unfold() prev and ask again.
+	 */
+	bool unfold;
 	bool waits; /* HELD: it is in the line, or will be by this swap */
 	size_t ahead; /* if it waits: how many before it have no offer */
 	const char *reason; /* INVALID, NOT_OWNER: a sentence; static */

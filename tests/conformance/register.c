@@ -13,7 +13,7 @@ char *record_text(const char *name, uint64_t gen, uint64_t counter)
 	r.counter = counter;
 	r.event.gen = gen;
 	r.event.kind = HF_EV_BARRIER;
-	hf_record_encode(&r, NULL, &buf);
+	hf_record_encode(&r, NULL, HF_RECORD_NEAR, &buf);
 	hf_record_free(&r);
 	assert_false(buf.failed);
 	return buf.data;
@@ -59,7 +59,7 @@ void parse(const char *name, const hf_snapshot *s, uint64_t *gen, uint64_t *coun
 	*gen = s->floor;
 	*counter = 0;
 	if (s->len) {
-		if (hf_record_decode(&r, s->data, s->len, name, &error))
+		if (hf_record_decode(&r, s->data, s->len, name, HF_RECORD_WHOLE, &error))
 			fail_msg("%s", error.text);
 		*gen = r.gen;
 		*counter = r.counter;

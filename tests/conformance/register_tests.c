@@ -342,7 +342,8 @@ static void R9__damage_is_said_and_never_taken_for_free(void **state)
 		hf_record_init(&record);
 		assert_true(s.len > 0);
 		assert_int_equal(
-			hf_record_decode(&record, s.data, s.len, name, &error), HF_CORRUPT);
+			hf_record_decode(&record, s.data, s.len, name, HF_RECORD_WHOLE, &error),
+			HF_CORRUPT);
 		hf_record_free(&record);
 	} else if (!s.foreign) {
 		assert_int_equal(st, HF_CORRUPT);
@@ -385,7 +386,7 @@ static void register__records_may_grow_and_shrink(void **state)
 		g->group = g->id;
 		g->token = 1;
 		g->info = info;
-		hf_record_encode(&record, NULL, &text);
+		hf_record_encode(&record, NULL, HF_RECORD_NEAR, &text);
 		change.data = text.data;
 		change.len = text.len;
 		if (r.ops->swap(r.store, name, &s.etag, &change, &reply, &error))

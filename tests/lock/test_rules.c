@@ -52,8 +52,9 @@ static void write_and_read(fixture *f)
 	hf_error error;
 
 	hf_buf_clear(&f->text);
-	hf_record_encode(&f->next, NULL, &f->text);
-	if (hf_record_decode(&f->read, f->text.data, f->text.len, f->prev.name, &error))
+	hf_record_encode(&f->next, NULL, HF_RECORD_NEAR, &f->text);
+	if (hf_record_decode(
+		    &f->read, f->text.data, f->text.len, f->prev.name, HF_RECORD_WHOLE, &error))
 		fail_msg("HF_SEED=%llu: the rules wrote what cannot be read: %s",
 			(unsigned long long)seed_now, error.text);
 }
@@ -709,7 +710,7 @@ static void damaged_record__that_can_be_read_harms_nobody(void **state)
 		size_t changes;
 
 		begin(&f, i);
-		hf_record_encode(&f.prev, NULL, &f.text);
+		hf_record_encode(&f.prev, NULL, HF_RECORD_NEAR, &f.text);
 		changes = 1 + (size_t)draw_below(&f.d, 4);
 		for (k = 0; k < changes; k++) {
 			static const char digits[] = "0123456789 =\n-sxi";
@@ -717,7 +718,8 @@ static void damaged_record__that_can_be_read_harms_nobody(void **state)
 			f.text.data[draw_below(&f.d, f.text.len)] =
 				digits[draw_below(&f.d, sizeof(digits) - 1)];
 		}
-		if (!hf_record_decode(&f.read, f.text.data, f.text.len, NULL, NULL)) {
+		if (!hf_record_decode(
+			    &f.read, f.text.data, f.text.len, NULL, i % 2, NULL)) {
 			for (k = 0; k < HF_ARRAY_LEN(grants); k++)
 				grants[k] = f.grants[k];
 			f.evidence.grants = f.read.grant_count <= 16 ? grants : NULL;
