@@ -728,8 +728,7 @@ static void damaged_record__that_can_be_read_harms_nobody(void **state)
 			f.text.data[draw_below(&f.d, f.text.len)] =
 				digits[draw_below(&f.d, sizeof(digits) - 1)];
 		}
-		if (!hf_record_decode(
-			    &f.read, f.text.data, f.text.len, NULL, i % 2, NULL)) {
+		if (!hf_record_decode(&f.read, f.text.data, f.text.len, NULL, i % 2, NULL)) {
 			for (k = 0; k < HF_ARRAY_LEN(grants); k++)
 				grants[k] = f.grants[k];
 			f.evidence.grants = f.read.grant_count <= 16 ? grants : NULL;
