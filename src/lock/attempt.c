@@ -1,5 +1,6 @@
 /* The attempt. See attempt.h. */
 #include "attempt.h"
+#include "queue.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now 
 	attempt->wait_until_ms =
 		setup->wait_ms < 0 ? INT64_MAX : after(now.boot_ms, setup->wait_ms);
 	attempt->probe_waiter = -1;
+	attempt->setup.request.newcomer = true;
 	attempt->state = HF_ATTEMPT_READ;
 }
 
@@ -109,6 +111,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	if (!a->pending)
 		a->asked_base_ms = base;
 	a->queued = a->queued || a->verdict.waits;
+	a->setup.request.newcomer = !a->queued;
 	a->state = HF_ATTEMPT_SWAP;
 	return HF_STEP_SWAP;
 }
@@ -336,8 +339,10 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		attempt->asked_ms = now.boot_ms;
 		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
-	case HF_ATTEMPT_DECIDE: {
-		hf_step step = decide(attempt, now);
+	case HF_ATTEMPT_DECIDE:
+	case HF_ATTEMPT_HELD: {
+		hf_step step = attempt->state == HF_ATTEMPT_HELD ? held(attempt, now)
+								 : decide(attempt, now);
 
 		if (step != HF_STEP_READ && step != HF_STEP_SWAP)
 			return step;
@@ -452,10 +457,23 @@ static void adopt_own_record(hf_attempt *a)
 	a->written = written;
 }
 
+/*
+ * Is what the swap leaves known without asking the rules again? It put us into the
+ * line, behind others, and nobody has offered us anything.
+ */
+static bool stands_behind(const hf_attempt *a)
+{
+	int mine = hf_queue_find(&a->next, a->setup.request.grant.id);
+
+	return a->verdict.status == HF_HELD && a->verdict.waits && a->verdict.ahead > 0 &&
+	       mine >= 0 && !a->next.waiters[mine].offer;
+}
+
 void hf_attempt_on_swap(
 	hf_attempt *attempt, hf_status status, const hf_error *error, hf_now now)
 {
 	hf_attempt *a = attempt;
+	bool behind;
 
 	a->reply.asked_ms = a->asked_ms;
 	a->reply.told_ms = now.boot_ms;
@@ -465,6 +483,7 @@ void hf_attempt_on_swap(
 		a->ended += a->verdict.ended;
 		a->token = a->verdict.token;
 		a->base_ms = a->asked_base_ms;
+		behind = stands_behind(a);
 		adopt_own_record(a);
 		if (a->giving_up && (a->leaving || !a->queued))
 			say_final(a);
@@ -474,6 +493,8 @@ void hf_attempt_on_swap(
 			done(a, HF_OK);
 		else if (a->verdict.status != HF_HELD)
 			conclude(a, a->verdict.status, now);
+		else if (behind)
+			a->state = HF_ATTEMPT_HELD;
 		return;
 	case HF_CHANGED:
 		take_snapshot(a, &a->reply, true);

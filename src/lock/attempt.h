@@ -128,6 +128,7 @@ typedef struct hf_attempt {
 	enum {
 		HF_ATTEMPT_READ,
 		HF_ATTEMPT_DECIDE,
+		HF_ATTEMPT_HELD, /* decided: it is held, and we stand behind others */
 		HF_ATTEMPT_PROBE,
 		HF_ATTEMPT_SWAP,
 		HF_ATTEMPT_LOOK,

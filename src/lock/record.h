@@ -184,7 +184,7 @@ typedef struct hf_record {
 } hf_record;
 
 /* How many of the line are at least at hand in a folded record. */
-#define HF_RECORD_NEAR 16
+#define HF_RECORD_NEAR 4
 #define HF_RECORD_WHOLE SIZE_MAX /* all of them: not folded */
 
 /* An empty record: free, generation 0, all strings "". */

@@ -426,7 +426,7 @@ hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
 
 	/* Who asks may wait already, far behind. */
 	d.v.unfold = (request->ask == HF_ASK_ACQUIRE || request->ask == HF_ASK_LEAVE) &&
-		     hf_queue_find(prev, request->grant.id) < 0 &&
+		     !request->newcomer && hf_queue_find(prev, request->grant.id) < 0 &&
 		     hf_queue_may_be_far(prev, request->grant.id);
 	if (!d.v.unfold && !hf_decision_begin(&d))
 		return hf_decision_answer(&d, HF_NO_MEMORY);

@@ -70,6 +70,7 @@ typedef struct hf_request {
 	hf_take take; /* ACQUIRE */
 	/* ACQUIRE: when it is held, stand in line; offers are claimed in claim_ms. */
 	bool queue;
+	bool newcomer; /* ACQUIRE: it has never asked for that */
 	int64_t claim_ms;
 	int64_t stale_after_ms; /* ACQUIRE with HF_TAKE_STALE */
 	hf_who who; /* RELEASE, RENEW, CONVERT: whose grant */

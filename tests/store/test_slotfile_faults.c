@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -62,6 +63,20 @@ ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
 	if (pwrite_most && n > (size_t)pwrite_most)
 		n = (size_t)pwrite_most;
 	return syscall(SYS_pwrite64, fd, data, n, at);
+}
+
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+	char all[65536];
+	size_t n = 0;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		assert_true(n + parts[i].iov_len <= sizeof(all));
+		memcpy(all + n, parts[i].iov_base, parts[i].iov_len);
+		n += parts[i].iov_len;
+	}
+	return pwrite(fd, all, n, at);
 }
 
 /* Called once, before a file whose path has this in it is opened. */
