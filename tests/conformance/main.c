@@ -21,6 +21,7 @@ static const test_group *const groups[] = {
 	&tree_race_tests,
 	&no_tree_tests,
 	&race_tests,
+	&crowd_tests,
 };
 
 /* Has the store under test what this group is about? */
@@ -28,6 +29,8 @@ static bool applies(const test_group *group)
 {
 	if (group == &tree_tests || group == &tree_race_tests)
 		return under_test.detached;
+	if (group == &crowd_tests)
+		return under_test.processes && under_test.detached;
 	if (group == &no_tree_tests)
 		return !under_test.detached;
 	return true;

@@ -115,5 +115,6 @@ extern const test_group tree_tests;
 extern const test_group tree_race_tests;
 extern const test_group no_tree_tests;
 extern const test_group race_tests;
+extern const test_group crowd_tests;
 
 #endif
