@@ -45,7 +45,7 @@ static hf_verdict upgrade(decision *d, hf_grant *mine)
 	want.priority = mine->priority;
 	want.limit = 0; /* it has its place */
 	st = hf_decision_may_enter(d, &want);
-	if (d->v.unproven >= 0)
+	if (d->v.unproven >= 0 || d->v.unfold)
 		return hf_decision_answer(d, HF_HELD);
 	if (st)
 		return hf_decision_held(d, &want);

@@ -154,10 +154,10 @@ static void upgrade__in_a_tree_waits_for_what_is_above(void **state)
 	hf_close(m);
 }
 
-const struct CMUnitTest upgrade_circle_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(upgrade__of_two_has_one_victim),
 	cmocka_unit_test(upgrade__of_three_has_two_victims),
 	cmocka_unit_test(upgrade__in_a_circle_of_two_locks_has_one_victim),
 	cmocka_unit_test(upgrade__in_a_tree_waits_for_what_is_above),
 };
-const size_t upgrade_circle_test_count = HF_ARRAY_LEN(upgrade_circle_tests);
+const test_group upgrade_circle_tests = TEST_GROUP(tests);

@@ -439,7 +439,7 @@ static void upgrade__does_not_wait_for_its_own_group(void **state)
 	hf_close(m);
 }
 
-const struct CMUnitTest upgrade_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(upgrade__waits_and_goes_before_who_is_new),
 	cmocka_unit_test(upgrade__that_times_out_leaves_all_as_it_was),
 	cmocka_unit_test(upgrade__is_counted_but_as_no_acquisition),
@@ -452,4 +452,4 @@ const struct CMUnitTest upgrade_tests[] = {
 	cmocka_unit_test(upgrade__of_one_of_a_few_takes_them_all),
 	cmocka_unit_test(upgrade__does_not_wait_for_its_own_group),
 };
-const size_t upgrade_test_count = HF_ARRAY_LEN(upgrade_tests);
+const test_group upgrade_tests = TEST_GROUP(tests);
