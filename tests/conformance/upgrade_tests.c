@@ -228,7 +228,7 @@ static void *release_later(void *arg)
 	struct later *l = arg;
 
 	assert_true(waiters_become(l->m, l->name, 1));
-	usleep(1800000);
+	usleep(2400000);
 	give_back(l->lease);
 	return NULL;
 }
@@ -244,7 +244,7 @@ static void upgrade__is_renewed_while_it_waits(void **state)
 	hf_error error;
 
 	(void)state;
-	o.ttl_ms = 1000;
+	o.ttl_ms = 1500;
 	lease = take(m, name, &o);
 	l.lease = share(l.m, name);
 	pthread_create(&thread, NULL, release_later, &l);
