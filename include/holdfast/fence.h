@@ -5,7 +5,12 @@
  * it remembers, in the store, the greatest token that `resource` was shown, and
  * refuses a smaller one. A resource is named as a lock is; names of fences and
  * of locks have nothing to do with each other, and the store may be another
- * than the lock's. The tokens shown to one fence must be those of one lock.
+ * than the lock's. The tokens shown to one fence must be those of one lock, and should be
+ * of exclusive leases: of several who share it, the newest alone is admitted. Locks above
+ * and below each other (HF_TREE_NAME) count by themselves: no fence orders them.
+ *
+ * HF_OK is true of that moment: a writer that is paused after it can still write late.
+ * What compares the token in the step in which it writes is safer.
  *
  * hf_list() shows no fences and hf_cleanup() forgets none: they stay for ever.
  */

@@ -20,8 +20,9 @@
  * hf_lease_remaining_ms() is 0 a margin (a tenth of the ttl, 20 ms to 3 s, at most a
  * quarter) before the store would give the lock to another. What is taken earlier
  * (HF_STEAL_STALE, HF_FORCE_ACQUIRE, hf_force_release(), hf_release_by(), a shorter ttl
- * by hf_extend_by()) its holder learns at the next renewal; and a program that may be
- * paused (a laptop's lid, SIGSTOP, a slow disk) cannot promise to stop in time. For that
+ * by hf_extend_by()) its holder learns at the next renewal; one whom nobody renews (ttl 0,
+ * HF_DETACHED, HF_NO_RENEW) only from its own hf_extend() or hf_convert(). And a program
+ * that may be paused (a laptop's lid, SIGSTOP, a slow disk) cannot promise to stop in time. For that
  * each grant carries a fencing token, greater than every earlier one of that name: let
  * the guarded thing refuse smaller ones, by itself or with hf_fence_admit().
  *
@@ -56,7 +57,9 @@
  * what a callback gets until that returns. *_free(), hf_close(), hf_release() and hf_lease_detach() take NULL;
  * other pointers to objects must not be NULL. Strings given are copied.
  *
- * Signals. The library changes no disposition. A program that may run under a limit of
+ * Signals. The library changes no disposition; its threads block all signals, and it
+ * starts no processes. No call may be made in a handler of signals: to end a wait from
+ * there, write to what cancel_fd reads. A program that may run under a limit of
  * file size (RLIMIT_FSIZE, ulimit -f) should ignore SIGXFSZ, which would end it in the
  * middle of a write: a call then fails with HF_SYSTEM or HF_CANNOT_CREATE, EFBIG in
  * hf_error.native, and nothing is left behind.
@@ -94,7 +97,7 @@ typedef enum hf_status {
 	HF_OK = 0,
 	HF_HELD, /* another holds it, and we were asked not to wait */
 	HF_TIMED_OUT, /* another held it until waiting ended or was cancelled */
-	HF_DEADLOCK, /* waiting would never end: we are the cycle's victim */
+	HF_DEADLOCK, /* waiting would never end: the victim of a circle; see `under` */
 	HF_LOST, /* the lease ended without our releasing it */
 	HF_NOT_OWNER, /* the lock is not ours to release, renew or change */
 	HF_UNKNOWN, /* the request may have landed; nobody can say yet */
@@ -184,7 +187,8 @@ typedef struct hf_open_options {
  * "git:PATH", ... with options as "?key=value&key=value". %XX is the byte XX (not 00) in
  * path and options: write %25 and %3F for '%' and '?', in options %26 for '&'. DIR is
  * made if missing, not its parents; PATH must be in a repository. A relative path counts
- * from the current directory now.
+ * from the current directory now. Those exclude each other who open this very folder or
+ * repository: clones share nothing, and nothing is pushed.
  *
  * Options may be NULL. On HF_OK *manager_out is to be closed with hf_close(). Each
  * "memory:" is a space of its own; "memory:NAME" is shared by the managers of one process
@@ -307,7 +311,9 @@ typedef struct hf_hold {
  * Called once when a lease is lost: in the keeper, perhaps before hf_acquire() has
  * returned, or inside hf_extend() and hf_convert() that find it out. It may call
  * hf_lease_*() except hf_lease_detach(); not hf_release(), hf_extend() or hf_convert() of
- * this lease, nor hf_close(). Nothing is renewed until it returns.
+ * this lease, nor hf_close(), nor wait for a mutex that somebody holds around one of
+ * these: they wait for it. Until it returns no lease of this manager is renewed and no
+ * other loss is told: set a flag, and return.
  */
 typedef void (*hf_lost_fn)(hf_lease *lease, void *arg);
 
@@ -348,8 +354,9 @@ typedef struct hf_acquire_options {
 	 * HF_STEAL_STALE: how long since its last renewal (without a common clock: since
 	 * we first saw that one) makes a lease stale; at least 1; default 300 000. Nobody
 	 * checks it against the holders' ttl: below a third of that it robs the living;
-	 * from the ttl on there is nothing left to take. A lease with ttl 0 counts from
-	 * its grant.
+	 * from the ttl on there is nothing left to take. A lease that nobody
+	 * renews (ttl 0, HF_NO_RENEW, HF_DETACHED) counts from its grant or its last
+	 * hf_extend(), and is taken from one who lives.
 	 */
 	int64_t stale_after_ms;
 	int32_t priority; /* higher is served first; default 0 */
@@ -440,9 +447,10 @@ HF_API HF_MUST_CHECK hf_status hf_try_acquire(hf_manager *manager, const char *n
 HF_API hf_status hf_release(hf_lease *lease, hf_error *error);
 
 /*
- * Free the handle without releasing: the lease stays in the store until its ttl, or until
- * hf_release_by() names its id. For HF_DETACHED leases; any other is no longer renewed
- * and ends with this process too, a session-bound one at once.
+ * Free the handle without releasing. It is for HF_DETACHED leases, which stay until their
+ * ttl or until hf_release_by() names their id, and makes none of any other: that is no
+ * longer renewed, ends by its ttl or with this process, a session-bound one at once, and
+ * nobody is told.
  */
 HF_API void hf_lease_detach(hf_lease *lease);
 

@@ -192,13 +192,16 @@ static hf_status take(run_locks *l, int cancel_fd, int64_t wait_ms, uint32_t fla
 	const cli_options *o = l->options;
 	hf_acquire_options *options = calloc(l->count, sizeof(*options));
 	hf_want *wants = calloc(l->count, sizeof(*wants));
-	hf_status st = HF_OK;
+	hf_status st;
 	size_t i;
 
 	*failed_out = l->count;
-	if (!options || !wants)
-		st = hf_fail_memory(error, "run");
-	for (i = 0; !st && i < l->count; i++) {
+	if (!options || !wants) {
+		free(options);
+		free(wants);
+		return hf_fail_memory(error, "run");
+	}
+	for (i = 0; i < l->count; i++) {
 		options[i] = o->acquire;
 		options[i].cancel_fd = cancel_fd;
 		options[i].flags |= flags;
@@ -209,8 +212,7 @@ static hf_status take(run_locks *l, int cancel_fd, int64_t wait_ms, uint32_t fla
 			options[i].flags |= HF_FOR_TREE;
 		wants[i] = (hf_want){l->locks[i].manager, l->locks[i].name, &options[i]};
 	}
-	if (!st)
-		st = hf_acquire_many(wants, l->count, wait_ms, l->leases, failed_out, error);
+	st = hf_acquire_many(wants, l->count, wait_ms, l->leases, failed_out, error);
 	free(options);
 	free(wants);
 	return st;

@@ -40,12 +40,13 @@ static bool push(tree_pids *list, pid_t pid)
 /* "/proc/PID" followed by `rest`; out has room for 64. */
 static const char *proc_path(char *out, pid_t pid, const char *rest)
 {
+	const char *prefix = "/proc/";
 	char digits[12];
 	size_t n = 0;
 	char *p = out;
 
-	memcpy(p, "/proc/", 6);
-	p += 6;
+	while (*prefix)
+		*p++ = *prefix++;
 	for (; pid > 0; pid /= 10)
 		digits[n++] = (char)('0' + pid % 10);
 	while (n > 0)

@@ -9,6 +9,7 @@
 #include "modes.h"
 #include "tree_name.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #define LOST_TRIES 3 /* of a set of which one was lost on the way */
@@ -335,6 +336,7 @@ static hf_status take_all(struct many *w)
 	hf_status st = HF_OK;
 	size_t k;
 
+	assert(w->parts && w->ids);
 	for (k = 0; k < w->count; k++)
 		hf_new_id(w->ids[k]);
 	for (k = 0; !st && k < w->part_count; k++)

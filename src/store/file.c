@@ -120,18 +120,17 @@ static const char *file_identity(const hf_store *store)
 static hf_status fill(hf_store *store, const char *name, const hf_file_state *state,
 	const hf_floor *floor, hf_snapshot *snapshot, hf_error *error)
 {
-	char *record = state->present ? malloc(state->record_len + 1) : NULL;
-
-	if (state->present && !record)
-		return hf_fail_memory(error, "read");
 	snapshot->etag = hf_etag_of_state(state, floor);
 	snapshot->floor = floor->counter;
 	if (!store->network)
 		snapshot->now_ms = hf_boot_ms();
 	if (state->present) {
+		snapshot->data = malloc(state->record_len + 1);
+		if (!snapshot->data)
+			return hf_fail_memory(error, "read");
+		memcpy(snapshot->data, state->record, state->record_len);
+		snapshot->data[state->record_len] = '\0';
 		snapshot->len = state->record_len;
-		snapshot->data = memcpy(record, state->record, state->record_len);
-		snapshot->data[snapshot->len] = '\0';
 	}
 	return store->flock_layout ? hf_flock_look(store, name, state, snapshot, error) : HF_OK;
 }

@@ -2,6 +2,7 @@
 #include "commit.h"
 #include "journal.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
 
@@ -58,6 +59,7 @@ static const gs_entry *find_entry(gs_walk *walk, const gs_oid *oid)
 {
 	size_t i;
 
+	assert(walk);
 	for (i = 0; i < walk->count; i++) {
 		size_t k = (walk->at + walk->count - 1 - i) % walk->count;
 
@@ -110,6 +112,7 @@ hf_status gs_branch_repair(
 
 	if (st)
 		return st;
+	assert(walk);
 	/* The tip comes last: where it is, all before it is meant to be. */
 	for (i = count && walk->count > count ? walk->count - count : 0; i < walk->count && !st;
 		i++) {

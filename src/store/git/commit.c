@@ -1,5 +1,6 @@
 #include "commit.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -283,6 +284,7 @@ hf_status gs_commit_graft(const char *data, size_t len, const gs_oid *parent, ui
 
 	if (st)
 		return st;
+	assert(state); /* or it were no commit of ours */
 	if (!gs_oid_is_zero(&commit.parent))
 		rest += PARENT_LINE;
 	hf_buf_adds(out, tree_line);

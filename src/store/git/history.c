@@ -3,6 +3,7 @@
 #include "commit.h"
 #include "journal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define LOG_MAX (4u << 20) /* of the second copy of the newest commits */
@@ -294,10 +295,8 @@ static bool name_of(hf_store *store, const char *relative, char out[HF_NAME_MAX 
 	if (gs_unescape(relative, out))
 		return true;
 	/* Hashed: the event has the name. Anything else there is not ours. */
-	hf_copy(ref, sizeof(ref), store->prefix);
-	if (strlen(ref) + strlen(relative) >= sizeof(ref))
+	if (snprintf(ref, sizeof(ref), "%s%s", store->prefix, relative) >= (int)sizeof(ref))
 		return false;
-	strcat(ref, relative);
 	if (gs_ref_read(store, ref, &value, NULL) || value.kind != GS_OID ||
 		gs_object_read(store, &value.oid, &object, &missing, NULL))
 		return false;
