@@ -219,7 +219,8 @@ enum {
 	HF_CAP_HOST_LOCAL = 1 << 4, /* all its users share this kernel */
 	HF_CAP_SESSION_BOUND = 1 << 5, /* "session-bound": a hold dies with a descriptor */
 	HF_CAP_AMEND = 1 << 6, /* renews without growing history */
-	HF_CAP_NEIGHBOURS = 1 << 7 /* other programs read its locks */
+	HF_CAP_NEIGHBOURS = 1 << 7, /* other programs read its locks */
+	HF_CAP_QUICK = 1 << 8 /* as quick as a file of this host: needs no line before it */
 };
 HF_API unsigned hf_store_capabilities(const hf_manager *manager);
 

@@ -81,8 +81,15 @@ void hf_lease_tell_lost(hf_lease *lease)
 	fd = __atomic_load_n(&lease->lost_fd, __ATOMIC_ACQUIRE);
 	if (fd >= 0)
 		(void)!write(fd, &one, sizeof(one));
+	hf_lease_leave_line(lease);
 	if (lease->on_lost)
 		lease->on_lost(lease, lease->on_lost_arg);
+}
+
+void hf_lease_leave_line(hf_lease *lease)
+{
+	if (lease->in_line && ours(lease) && lease->manager)
+		lease->manager->before->leave(lease);
 }
 
 void hf_lease_seize(hf_lease *lease)
@@ -217,6 +224,7 @@ void hf_lease_detach(hf_lease *lease)
 		return;
 	if (ours(lease) && lease->manager)
 		remove_from_keeper(lease);
+	hf_lease_leave_line(lease);
 	hf_lease_destroy(lease);
 }
 
@@ -282,6 +290,8 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 	if (ours(lease) && lease->manager) {
 		remove_from_keeper(lease);
 		st = give_all_back(lease, error);
+		/* Not before: who is next in the line is to find it free. */
+		hf_lease_leave_line(lease);
 	}
 	hf_lease_destroy(lease);
 	return st;
@@ -316,6 +326,8 @@ static hf_status renew(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 			lease->ttl_ms = ttl_ms;
 		if (attempt.base_ms)
 			hf_lease_trust(lease, attempt.base_ms);
+		if (lease->in_line)
+			lease->manager->before->renewed(lease);
 	}
 	hf_attempt_free(&attempt);
 	return st;
@@ -457,6 +469,8 @@ static hf_status convert_all(hf_lease *lease, hf_mode mode, hf_error *error)
 
 hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
 {
+	hf_status st;
+
 	if (!ours(lease) || !lease->manager)
 		return hf_fail(error, HF_LOST, "convert", 0,
 			"this lease belongs to the parent process, or its manager is closed");
@@ -467,7 +481,10 @@ hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
 		return hf_fail(error, HF_INVALID, "convert", 0,
 			"a hold of this layout (flock) cannot change its mode: release it and "
 			"acquire again");
-	return convert_all(lease, mode, error);
+	st = convert_all(lease, mode, error);
+	if (mode != HF_EXCLUSIVE)
+		hf_lease_leave_line(lease);
+	return st;
 }
 
 /* ---- one of several ---- */
