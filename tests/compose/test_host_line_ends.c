@@ -1,4 +1,5 @@
 /* The host's line when those in it end: killed, stopped, robbed, or without a line. */
+#include "compose/host_line.h"
 #include "line_world.h"
 
 #include <fcntl.h>
@@ -130,6 +131,36 @@ static void stopped__holder_keeps_nobody_beyond_its_ttl(void **state)
 	hf_close(m);
 }
 
+/* Whoever waits in the store vouches for himself, as long as he runs. */
+static void stopped__who_waits_in_the_store_keeps_nobody_for_long(void **state)
+{
+	hf_manager *off = open_with("?line=off");
+	hf_manager *m = open_with("");
+	hf_lease *lease = take(off, "frozen", NULL);
+	contender *first = new_contender("frozen");
+	contender *second = new_contender("frozen");
+	pid_t pids[2];
+	int64_t ms;
+
+	(void)state;
+	pids[0] = contend(first);
+	wait_for(off, "frozen", 1);
+	pids[1] = contend(second);
+	wait_for(m, "frozen", 2);
+	kill(pids[0], SIGSTOP);
+	scratch_wait_stopped(pids[0]);
+	give_back(lease);
+	ms = hf_boot_ms();
+	assert_true(soon(contender_holds, second, 2 * HF_PLACE_MS));
+	if (second->got_ms - ms > HF_PLACE_MS + 4000)
+		fail_msg("it took %lld ms", (long long)(second->got_ms - ms));
+	kill(pids[0], SIGKILL);
+	assert_int_equal(scratch_wait(pids[0]), 1000 + SIGKILL);
+	contender_end(second, pids[1]);
+	hf_close(m);
+	hf_close(off);
+}
+
 /* ---- ended from outside ---- */
 
 static void forced__from_elsewhere_frees_the_place_too(void **state)
@@ -227,6 +258,28 @@ static int detach_one(void *arg)
 	hf_lease_detach(lease);
 	hf_close(m);
 	return st != HF_OK;
+}
+
+/* Its process need not be there, and cannot answer for it. */
+static void detached__has_no_place(void **state)
+{
+	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
+	hf_manager *off = open_with("?line=off");
+	hf_manager *m = open_with("");
+	contender *next = new_contender("left");
+	hf_lease *lease;
+	pid_t pid;
+
+	(void)state;
+	o.flags = HF_DETACHED;
+	lease = take(m, "left", &o);
+	pid = contend(next);
+	wait_for(off, "left", 1);
+	give_back(lease);
+	contender_wait(next);
+	contender_end(next, pid);
+	hf_close(m);
+	hf_close(off);
 }
 
 static void detached__outlives_its_process_and_is_ended_by_id(void **state)
@@ -394,9 +447,11 @@ int main(int argc, char **argv)
 		TEST(killed__who_waits_in_the_store_is_followed_at_once),
 		TEST(killed__holder_is_followed_at_once),
 		TEST(stopped__holder_keeps_nobody_beyond_its_ttl),
+		TEST(stopped__who_waits_in_the_store_keeps_nobody_for_long),
 		TEST(forced__from_elsewhere_frees_the_place_too),
 		TEST(ended__from_this_host_frees_the_place_at_once),
 		TEST(forced__acquisition_takes_the_place_too),
+		TEST(detached__has_no_place),
 		TEST(detached__outlives_its_process_and_is_ended_by_id),
 		TEST(folder__that_cannot_be_had_is_no_error),
 		TEST(folder__that_goes_wrong_is_no_error),
