@@ -42,10 +42,10 @@
  * What it may not do is to keep anybody from a lock that is free in the store, where
  * another host may have ended the lease. So a place stands for no longer than the
  * store has vouched for it: it has a ttl, that of the lease or less, and each renewal
- * of the lease in the store renews it, nothing else. With leases that are renewed at
- * least every 40 s that is the time of one and a half renewals; with all others
- * HF_PLACE_MS, after which the next goes to the store and waits there. Who waits in
- * the store renews his place himself. The grant is bound to the process besides, by
+ * of the lease in the store renews it, nothing else. It is HF_PLACE_MS, or one and a
+ * half times the pause between renewals if that is more and no more than a minute. A
+ * lease that is renewed less often outlasts its place: then the next goes to the store
+ * and waits there. Who waits in the store renews his place himself. The grant is bound to the process besides, by
  * the liveness file of its leases: who is killed frees the place at once. So what is
  * stopped (SIGSTOP) or robbed keeps neighbours back for a minute at most and never for
  * longer than its ttl, and what is ended from this host, by id, owner, fingerprint or
