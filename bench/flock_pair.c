@@ -6,7 +6,9 @@
  */
 #include "bench.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -26,7 +28,7 @@ static void pairs(const char *path, long count)
 	for (; count > 0; count--) {
 		int fd = lock(path);
 
-		must(fd >= 0, "a free lock is had");
+		must(fd >= 0, strerror(errno));
 		close(fd);
 	}
 }

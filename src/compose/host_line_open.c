@@ -70,7 +70,7 @@ static void forget_if_free(hf_manager *line, const char *name)
 	hf_record_init(&r);
 	st = hf_register_read(line, name, &snapshot, NULL);
 	if (!st)
-		st = hf_snapshot_decode(name, &snapshot, &r, NULL);
+		st = hf_snapshot_decode(name, &snapshot, HF_RECORD_WHOLE, &r, NULL);
 	if (!st && r.gen && !r.grant_count && !r.waiter_count)
 		(void)line->ops->forget(line->store, name, &snapshot.etag,
 			r.gen > r.counter ? r.gen : r.counter, NULL);

@@ -174,7 +174,7 @@ static hf_status swap_anew(hf_manager *m, const char *name, const char *by,
 
 	memset(&reply, 0, sizeof(reply));
 	begin_anew(m, name, by, &r);
-	hf_record_encode(&r, NULL, &text);
+	hf_record_encode(&r, NULL, HF_RECORD_NEAR, &text);
 	hf_event_encode(&r.event, &line);
 	hf_event_describe(&r.event, name, &summary);
 	if (text.failed || line.failed || summary.failed) {
@@ -216,7 +216,7 @@ static hf_status replace_corrupt(
 	if (st == HF_CORRUPT) {
 		st = swap_anew(m, name, by, NULL, error);
 	} else if (!st) {
-		st = hf_snapshot_decode(name, &snapshot, &record, error);
+		st = hf_snapshot_decode(name, &snapshot, HF_RECORD_WHOLE, &record, error);
 		if (st == HF_CORRUPT)
 			st = swap_anew(m, name, by, &snapshot.etag, error);
 		else if (!st)

@@ -1,5 +1,6 @@
 /* The attempt. See attempt.h. */
 #include "attempt.h"
+#include "queue.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ void hf_attempt_init(hf_attempt *attempt, const hf_attempt_setup *setup, hf_now 
 	attempt->wait_until_ms =
 		setup->wait_ms < 0 ? INT64_MAX : after(now.boot_ms, setup->wait_ms);
 	attempt->probe_waiter = -1;
+	attempt->setup.request.newcomer = true;
 	attempt->state = HF_ATTEMPT_READ;
 }
 
@@ -64,73 +66,6 @@ void hf_attempt_start_from(hf_attempt *attempt, hf_snapshot *known, hf_record *r
 
 /* ---- deciding ---- */
 
-/* snap into record; what we wrote ourselves is at hand. */
-static hf_status decode_snapshot(hf_attempt *a)
-{
-	if (!a->written)
-		return hf_snapshot_decode(a->setup.name, &a->snap, &a->record, &a->error);
-	hf_record_exchange(&a->record, &a->next);
-	a->written = false;
-	a->bare = true;
-	return HF_OK;
-}
-
-/* The record of snap, and evidence of the right length with nothing known. */
-static hf_status decode(hf_attempt *a, hf_now now)
-{
-	size_t n;
-	hf_status st;
-
-	if (a->decoded)
-		return HF_OK;
-	st = decode_snapshot(a);
-	if (st)
-		return st;
-	n = a->record.grant_count;
-	if (!hf_attempt_blank_evidence(a))
-		return hf_fail_memory(&a->error, "attempt");
-	if (a->fresh && (n || a->record.closed_ms || a->record.waiter_count) &&
-		!hf_observer_see(a->setup.observer, &a->record, now.boot_ms))
-		return hf_fail_memory(&a->error, "attempt");
-	a->decoded = true;
-	a->probed = false;
-	/* What was forgotten starts again above the floor: no going back. */
-	if (a->fresh && (a->record.gen ? a->record.gen : a->snap.floor) < a->asked_gen)
-		a->regressed = true;
-	return HF_OK;
-}
-
-/*
- * The time of the store's clock, at least. Its own clock went on since it told
- * us; a host-local store has the clock of this host.
- */
-static hf_evidence evidence_now(hf_attempt *a, hf_now now)
-{
-	hf_evidence e = {.clock = "",
-		.wall_ms = now.wall_ms,
-		.grants = a->evidence,
-		.waiters = a->waiters};
-	size_t i;
-
-	if (a->setup.host_clock[0]) {
-		e.clock = a->setup.host_clock;
-		e.now_ms = now.boot_ms;
-	} else if (a->setup.capabilities & HF_CAP_CLOCK) {
-		e.clock = "store";
-		e.now_ms = a->snap.now_ms + (now.boot_ms - a->snap.told_ms);
-	}
-	for (i = 0; i < a->record.grant_count; i++)
-		a->evidence[i].unchanged_ms =
-			hf_observer_unchanged_ms(a->setup.observer, &a->record, i, now.boot_ms);
-	for (i = 0; i < a->record.waiter_count; i++)
-		a->waiters[i].unchanged_ms =
-			hf_observer_offer_ms(a->setup.observer, &a->record, i, now.boot_ms);
-	e.closed_unchanged_ms =
-		hf_observer_closed_ms(a->setup.observer, &a->record, now.boot_ms);
-	e.floor = a->snap.floor;
-	return e;
-}
-
 /* Turn the verdict's next record into the change to swap in. */
 static hf_step want_swap(hf_attempt *a, hf_now now)
 {
@@ -155,7 +90,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 		a->event.summary = a->summary.data;
 		a->change.event = &a->event;
 	}
-	hf_record_encode(&a->next, a->verdict.amend ? NULL : &a->line, &a->out);
+	hf_record_encode(&a->next, a->verdict.amend ? NULL : &a->line, a->setup.near, &a->out);
 	if (a->out.failed || a->line.failed || a->summary.failed)
 		return done(a, hf_fail_memory(&a->error, "attempt"));
 	if (a->out.len > HF_RECORD_MAX)
@@ -176,6 +111,7 @@ static hf_step want_swap(hf_attempt *a, hf_now now)
 	if (!a->pending)
 		a->asked_base_ms = base;
 	a->queued = a->queued || a->verdict.waits;
+	a->setup.request.newcomer = !a->queued;
 	a->state = HF_ATTEMPT_SWAP;
 	return HF_STEP_SWAP;
 }
@@ -281,16 +217,33 @@ static hf_step probe_waiter(hf_attempt *a)
 	return HF_STEP_PROBE;
 }
 
+/* What is there cannot be read, or not held in memory. */
+static hf_step unreadable(hf_attempt *a, hf_status status)
+{
+	if (status == HF_CORRUPT && a->pending) {
+		status = HF_UNKNOWN; /* it may be ours that cannot be read */
+		hf_attempt_explain(a, status);
+	}
+	if (status == HF_CORRUPT && !a->fresh) {
+		a->state = HF_ATTEMPT_READ; /* it may have been repaired since */
+		return HF_STEP_READ;
+	}
+	return done(a, status);
+}
+
 /*
  * Given up, and nothing of ours can land any more. What landed before that is
  * ours all the same; else we go out of the line.
  */
-static hf_step depart(hf_attempt *a, const hf_evidence *e, hf_now now)
+static hf_step depart(hf_attempt *a, hf_now now)
 {
 	hf_request leave = a->setup.request;
+	hf_status st;
 
 	leave.ask = HF_ASK_LEAVE;
-	a->verdict = hf_rules_apply(&a->record, &leave, e, &a->next, &a->scratch);
+	st = hf_attempt_ask(a, &leave, now);
+	if (st)
+		return unreadable(a, st);
 	if (a->verdict.unproven >= 0)
 		return probe_waiter(a);
 	if (a->verdict.swap) {
@@ -307,27 +260,17 @@ static hf_step decide(hf_attempt *a, hf_now now)
 {
 	hf_request barrier = a->setup.request;
 	const hf_request *request = &a->setup.request;
-	hf_evidence e;
-	hf_status st = decode(a, now);
+	hf_status st = hf_attempt_decode(a, now);
 
-	if (st == HF_CORRUPT && a->pending) {
-		st = HF_UNKNOWN; /* it may be ours that cannot be read */
-		hf_attempt_explain(a, st);
-	}
-	if (st == HF_CORRUPT && !a->fresh) {
-		a->state = HF_ATTEMPT_READ; /* it may have been repaired since */
-		return HF_STEP_READ;
-	}
 	if (st)
-		return done(a, st);
+		return unreadable(a, st);
 	review_pending(a);
-	e = evidence_now(a, now);
 	if (a->giving_up && a->pending) {
 		barrier.ask = HF_ASK_BARRIER;
 		request = &barrier;
 		a->leaving = false; /* if that was it, it is asked for anew */
 	} else if (a->giving_up && request->ask == HF_ASK_ACQUIRE) {
-		return depart(a, &e, now);
+		return depart(a, now);
 	} else if (a->giving_up) {
 		a->giving_up = false;
 	}
@@ -337,8 +280,8 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		a->state = HF_ATTEMPT_PROBE;
 		return HF_STEP_PROBE;
 	}
-	a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
-	if (a->verdict.status == HF_OK && !a->verdict.swap && a->fresh && !a->sent &&
+	st = hf_attempt_ask(a, request, now);
+	if (!st && a->verdict.status == HF_OK && !a->verdict.swap && a->fresh && !a->sent &&
 		request->ask == HF_ASK_CONVERT) {
 		/*
 		 * In that mode already. A conversion back, asked for by an earlier
@@ -347,9 +290,11 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		uint64_t token = a->verdict.token;
 
 		barrier.ask = HF_ASK_BARRIER;
-		a->verdict = hf_rules_apply(&a->record, &barrier, &e, &a->next, &a->scratch);
+		st = hf_attempt_ask(a, &barrier, now);
 		a->verdict.token = token;
 	}
+	if (st)
+		return unreadable(a, st);
 	if (a->verdict.unproven >= 0)
 		return probe_waiter(a);
 	if (a->verdict.status == HF_OK && a->verdict.swap)
@@ -394,8 +339,10 @@ hf_step hf_attempt_next(hf_attempt *attempt, hf_now now)
 		attempt->asked_ms = now.boot_ms;
 		attempt->asked_gen = attempt->setup.request.least_gen;
 		return HF_STEP_READ;
-	case HF_ATTEMPT_DECIDE: {
-		hf_step step = decide(attempt, now);
+	case HF_ATTEMPT_DECIDE:
+	case HF_ATTEMPT_HELD: {
+		hf_step step = attempt->state == HF_ATTEMPT_HELD ? held(attempt, now)
+								 : decide(attempt, now);
 
 		if (step != HF_STEP_READ && step != HF_STEP_SWAP)
 			return step;
@@ -495,7 +442,8 @@ void hf_attempt_on_probe(hf_attempt *attempt)
 static void adopt_own_record(hf_attempt *a)
 {
 	hf_snapshot mine = a->reply;
-	bool written = !mine.data && hf_record_own(&a->next);
+	bool brief = !a->next.far_count && a->next.waiter_count <= 2 * a->setup.near;
+	bool written = !mine.data && brief && hf_record_own(&a->next);
 
 	memset(&a->reply, 0, sizeof(a->reply));
 	if (!mine.data && !written) {
@@ -509,10 +457,23 @@ static void adopt_own_record(hf_attempt *a)
 	a->written = written;
 }
 
+/*
+ * Is what the swap leaves known without asking the rules again? It put us into the
+ * line, behind others, and nobody has offered us anything.
+ */
+static bool stands_behind(const hf_attempt *a)
+{
+	int mine = hf_queue_find(&a->next, a->setup.request.grant.id);
+
+	return a->verdict.status == HF_HELD && a->verdict.waits && a->verdict.ahead > 0 &&
+	       mine >= 0 && !a->next.waiters[mine].offer;
+}
+
 void hf_attempt_on_swap(
 	hf_attempt *attempt, hf_status status, const hf_error *error, hf_now now)
 {
 	hf_attempt *a = attempt;
+	bool behind;
 
 	a->reply.asked_ms = a->asked_ms;
 	a->reply.told_ms = now.boot_ms;
@@ -522,6 +483,7 @@ void hf_attempt_on_swap(
 		a->ended += a->verdict.ended;
 		a->token = a->verdict.token;
 		a->base_ms = a->asked_base_ms;
+		behind = stands_behind(a);
 		adopt_own_record(a);
 		if (a->giving_up && (a->leaving || !a->queued))
 			say_final(a);
@@ -531,6 +493,8 @@ void hf_attempt_on_swap(
 			done(a, HF_OK);
 		else if (a->verdict.status != HF_HELD)
 			conclude(a, a->verdict.status, now);
+		else if (behind)
+			a->state = HF_ATTEMPT_HELD;
 		return;
 	case HF_CHANGED:
 		take_snapshot(a, &a->reply, true);

@@ -80,6 +80,8 @@ typedef struct hf_attempt_setup {
 	unsigned capabilities;
 	const char *host_clock;
 	size_t history_limit;
+	/* How many of the line are read at once, at least; HF_RECORD_NEAR. */
+	size_t near;
 	uint64_t seed; /* of the jitter */
 	/* NULL: nothing observed is kept beyond this attempt. */
 	hf_observer *observer;
@@ -126,6 +128,7 @@ typedef struct hf_attempt {
 	enum {
 		HF_ATTEMPT_READ,
 		HF_ATTEMPT_DECIDE,
+		HF_ATTEMPT_HELD, /* decided: it is held, and we stand behind others */
 		HF_ATTEMPT_PROBE,
 		HF_ATTEMPT_SWAP,
 		HF_ATTEMPT_LOOK,
@@ -226,14 +229,25 @@ void hf_attempt_on_wake(hf_attempt *attempt);
  */
 void hf_attempt_cancel(hf_attempt *attempt, hf_status status);
 
-/* A snapshot decoded into a record, a neighbour's hold as a foreign grant. */
-hf_status hf_snapshot_decode(
-	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error);
+/*
+ * A snapshot decoded into a record, a neighbour's hold as a foreign grant; folded as by
+ * hf_record_decode(), and borrowed from the snapshot then.
+ */
+hf_status hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, size_t near,
+	hf_record *record, hf_error *error);
 void hf_snapshot_clear(hf_snapshot *snapshot);
 /* What neighbours are to see of a record: one holder, the exclusive first. */
 void hf_record_view(hf_public_view *view, const hf_record *record);
 
-/* ---- attempt_wait.c, attempt_explain.c: for attempt.c ---- */
+/* ---- attempt_ask.c, attempt_wait.c, attempt_explain.c: for attempt.c ---- */
+
+/* The record of snap, and evidence of the right length with nothing known. */
+hf_status hf_attempt_decode(hf_attempt *attempt, hf_now now);
+/*
+ * Ask the rules: attempt->verdict. The far end of the line is read if it matters to
+ * them. HF_CORRUPT, HF_NO_MEMORY: that could not be.
+ */
+hf_status hf_attempt_ask(hf_attempt *attempt, const hf_request *request, hf_now now);
 
 /* Exponential backoff with full jitter: anything up to the doubled cap. */
 int64_t hf_attempt_backoff_ms(hf_attempt *attempt, int64_t min_ms, int64_t max_ms);

@@ -139,6 +139,16 @@ static void read_into(const hf_graph *g, const char *name, hf_record *record, bo
 	}
 }
 
+/* What an attempt has at hand may be folded. False: it cannot be read whole. */
+static bool copy_into(hf_record *to, const hf_record *from)
+{
+	if (!hf_record_copy(to, from))
+		return false;
+	to->told_grants = from->told_grants;
+	to->told_waiters = from->told_waiters;
+	return !hf_record_unfold(to, NULL);
+}
+
 /* A page; of what is given, not read. NULL: out of memory. */
 static hf_page *new_page(
 	hf_graph *g, const char *name, const hf_record *store, const hf_record *line)
@@ -152,13 +162,17 @@ static hf_page *new_page(
 	hf_copy(p->name, sizeof(p->name), name);
 	hf_record_init(&p->own);
 	hf_record_init(&p->line);
-	if (line && !hf_record_copy(&p->line, line))
-		return NULL;
 	if (!line)
 		read_into(g, p->name, &p->line, true);
+	else if (!copy_into(&p->line, line))
+		return NULL;
+	p->store = &p->own;
 	if (!store)
 		read_into(g, p->name, &p->own, false);
-	p->store = store ? store : &p->own;
+	else if (!store->far_count)
+		p->store = store;
+	else if (!copy_into(&p->own, store))
+		return NULL;
 	find_head(p);
 	keep_what_counts(&p->line);
 	return p;
@@ -261,19 +275,41 @@ static bool add_all_waiters(hf_graph *g, const hf_page *page, size_t i)
 	return add_waiters(g, page, false, i) && add_waiters(g, page, true, i);
 }
 
+/* May this one be a node? Not if it does not wait, or holds nothing. */
+static bool waits_with_holds(const hf_record *r, const char *id)
+{
+	int mine = hf_queue_find(r, id);
+
+	if (mine < 0)
+		return r->far_count > 0; /* who knows */
+	return !r->waiters[mine].offer && r->waiters[mine].want.under[0];
+}
+
+/* The node of the one who looks, if it is one. */
+static bool add_first(hf_graph *g, const hf_record *record, bool in_line, const char *id)
+{
+	hf_node first = {.in_line = in_line};
+	const hf_record *whole;
+
+	if (!waits_with_holds(record, id))
+		return true;
+	first.page =
+		new_page(g, record->name, in_line ? NULL : record, in_line ? record : NULL);
+	if (!first.page)
+		return false;
+	whole = in_line ? &first.page->line : first.page->store;
+	if (!waits_with_holds(whole, id))
+		return true;
+	first.waiter = (size_t)hf_queue_find(whole, id);
+	return add_node(g, &first);
+}
+
 bool hf_graph_gather(hf_graph *g, const hf_record *record, bool in_line, const char *id)
 {
-	int mine = hf_queue_find(record, id);
-	hf_node first = {.in_line = in_line};
 	size_t i;
 	size_t k;
 
-	if (mine < 0 || record->waiters[mine].offer || !record->waiters[mine].want.under[0])
-		return true;
-	first.waiter = (size_t)mine;
-	first.page =
-		new_page(g, record->name, in_line ? NULL : record, in_line ? record : NULL);
-	if (!first.page || !add_node(g, &first))
+	if (!add_first(g, record, in_line, id))
 		return false;
 	for (i = 0; i < g->count; i++) {
 		if (!add_all_waiters(g, g->nodes[i].page, i))

@@ -117,7 +117,7 @@ static hf_status read_from(hf_manager *m, const char *name, hf_record *record)
 	free(snapshot.foreign);
 	snapshot.foreign = NULL;
 	if (!st)
-		st = hf_snapshot_decode(name, &snapshot, record, NULL);
+		st = hf_snapshot_decode(name, &snapshot, HF_RECORD_WHOLE, record, NULL);
 	hf_snapshot_clear(&snapshot);
 	return st;
 }
@@ -291,7 +291,7 @@ static void after_swap(hf_manager *m, const hf_attempt *a)
 {
 	if (a->verdict.ended || a->record.waiter_count)
 		bury_the_dead(a);
-	if (a->next.waiter_count)
+	if (hf_record_waiting(&a->next))
 		hf_queue_to_ring(&a->record, &a->next, a->setup.request.grant.id, ring, m);
 	hf_async_changed(m, a->setup.name, a->setup.request.grant.id);
 }

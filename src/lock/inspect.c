@@ -140,7 +140,7 @@ static void read_line(hf_manager *m, struct inspected *in)
 		return;
 	st = hf_register_read(m->line, in->name, &snapshot, NULL);
 	if (!st)
-		st = hf_snapshot_decode(in->name, &snapshot, &in->line, NULL);
+		st = hf_snapshot_decode(in->name, &snapshot, HF_RECORD_WHOLE, &in->line, NULL);
 	if (st)
 		hf_record_reset(&in->line);
 	hf_snapshot_clear(&snapshot);
@@ -215,7 +215,8 @@ hf_status hf_lock_status(
 	in->info.problem = "";
 	st = in->name ? hf_register_read(manager, name, &in->snapshot, &problem) : HF_NO_MEMORY;
 	if (!st)
-		st = hf_snapshot_decode(name, &in->snapshot, &in->record, &problem);
+		st = hf_snapshot_decode(
+			name, &in->snapshot, HF_RECORD_WHOLE, &in->record, &problem);
 	if (!st) {
 		read_line(manager, in);
 		st = fill(manager, in);
@@ -344,7 +345,7 @@ hf_status hf_watch(
 		hf_record_init(&record);
 		st = hf_register_read(manager, name, &snapshot, error);
 		/* A record that cannot be read is a change for whoever looks. */
-		if (!st && !hf_snapshot_decode(name, &snapshot, &record, NULL))
+		if (!st && !hf_snapshot_decode(name, &snapshot, HF_RECORD_WHOLE, &record, NULL))
 			gen = record.gen;
 		hf_record_free(&record);
 		if (!st && gen == seen && now_ms < until_ms)

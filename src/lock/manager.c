@@ -172,6 +172,7 @@ hf_attempt_setup hf_manager_setup(hf_manager *m, const char *name, hf_ask ask)
 		.capabilities = m->capabilities,
 		.host_clock = m->host_clock,
 		.history_limit = m->history_limit,
+		.near = HF_RECORD_NEAR,
 	};
 
 	setup.request.ask = ask;

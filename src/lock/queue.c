@@ -1,7 +1,7 @@
 /* The line of those who wait. See queue.h. */
 #include "queue.h"
 
-/* A thousand wait at most often: no need for more than a walk. */
+#include <stdio.h>
 
 static int64_t priority(const hf_waiter *w)
 {
@@ -29,6 +29,28 @@ int hf_queue_find(const hf_record *record, const char *id)
 	return -1;
 }
 
+bool hf_queue_may_be_far(const hf_record *record, const char *id)
+{
+	char word[80];
+	int n = snprintf(word, sizeof(word), " id=%s ", id);
+
+	if (!record->far_count)
+		return false;
+	/* With '%' it would stand there in another form. */
+	return n >= (int)sizeof(word) || strchr(id, '%') ||
+	       memmem(record->far, record->far_len, word, (size_t)n);
+}
+
+/* Is he of those at hand served before all at the far end? */
+static bool is_near(const hf_record *record, size_t i)
+{
+	const hf_waiter *w = &record->waiters[i];
+
+	if (!record->far_count)
+		return true;
+	return !w->missed && (priority(w) > 0 || (priority(w) == 0 && i < record->far_at));
+}
+
 int hf_queue_head(const hf_record *record)
 {
 	int head = -1;
@@ -39,12 +61,15 @@ int hf_queue_head(const hf_record *record)
 			(head < 0 ||
 				hf_queue_before(&record->waiters[i], &record->waiters[head])))
 			head = (int)i;
+	if (record->far_count && (head < 0 || !is_near(record, (size_t)head)))
+		return HF_QUEUE_FAR;
 	return head;
 }
 
 size_t hf_queue_ahead(const hf_record *record, const hf_waiter *waiter)
 {
 	size_t n = 0;
+	size_t me = record->waiter_count;
 	size_t i;
 
 	for (i = 0; i < record->waiter_count; i++) {
@@ -52,7 +77,10 @@ size_t hf_queue_ahead(const hf_record *record, const hf_waiter *waiter)
 
 		n += !w->offer && strcmp(w->want.id, waiter->want.id) != 0 &&
 		     hf_queue_before(w, waiter);
+		me = !strcmp(w->want.id, waiter->want.id) ? i : me;
 	}
+	if (me == record->waiter_count || !is_near(record, me))
+		n += record->far_count;
 	return n;
 }
 
@@ -69,17 +97,19 @@ int hf_queue_offered(const hf_record *record, const char *id)
 void hf_queue_drop(hf_record *record, size_t i)
 {
 	record->waiter_count--;
+	record->far_at -= i < record->far_at;
 	memmove(record->waiters + i, record->waiters + i + 1,
 		(record->waiter_count - i) * sizeof(*record->waiters));
 }
 
-void hf_queue_went_past(hf_record *record, uint64_t arrival)
+bool hf_queue_went_past(hf_record *record, uint64_t arrival)
 {
 	size_t i;
 
 	for (i = 0; i < record->waiter_count; i++)
 		if (!record->waiters[i].offer && record->waiters[i].arrival < arrival)
 			record->waiters[i].passed++;
+	return !record->far_count || arrival <= record->far_from;
 }
 
 bool hf_queue_missed(hf_record *record, size_t i)

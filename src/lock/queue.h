@@ -27,26 +27,37 @@
 #define HF_QUEUE_AGING 8
 #define HF_QUEUE_MISSES 3
 
+/*
+ * A record may be folded (record.h): who stands at the far end of a long line is
+ * not read until it matters. These say so where it does; then hf_record_unfold().
+ */
+#define HF_QUEUE_FAR (-2) /* an index: it is somebody at the far end */
+
 /* Is `a` served before `b`? A total order of the waiters of one record. */
 bool hf_queue_before(const hf_waiter *a, const hf_waiter *b);
 
-/* Index of the waiter with this id, or -1. */
+/* Index of the waiter with this id, or -1: not among those at hand. */
 int hf_queue_find(const hf_record *record, const char *id);
-/* The first of those who have no offer, or -1. */
+/* May one of this id stand at the far end? */
+bool hf_queue_may_be_far(const hf_record *record, const char *id);
+/* The first of those who have no offer; -1: none; or HF_QUEUE_FAR. */
 int hf_queue_head(const hf_record *record);
 /*
  * How many without an offer are served before `waiter`, which may be one of
- * the record (by its id) or not.
+ * the record (by its id) or not; he does not stand at the far end.
  */
 size_t hf_queue_ahead(const hf_record *record, const hf_waiter *waiter);
 /* The first that has an offer and is not `id`, or -1. */
 int hf_queue_offered(const hf_record *record, const char *id);
 
 void hf_queue_drop(hf_record *record, size_t i);
-/* One that arrived later than others (ARRIVED_LAST: than all) was let in. */
+/*
+ * One that arrived later than others (ARRIVED_LAST: than all) was let in. False: past
+ * some at the far end, which must be unfolded first.
+ */
 #define HF_QUEUE_ARRIVED_LAST UINT64_MAX
-void hf_queue_went_past(hf_record *record, uint64_t arrival);
-/* Waiter i let its offer lapse. True: he was taken out. */
+bool hf_queue_went_past(hf_record *record, uint64_t arrival);
+/* Waiter i of a record that is not folded let its offer lapse. True: he was taken out. */
 bool hf_queue_missed(hf_record *record, size_t i);
 
 /*

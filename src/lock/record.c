@@ -1,8 +1,8 @@
-/* The record in memory and its text form. See record.h. */
+/* The record in memory, and how it is written. See record.h; record_read.c reads it. */
 #include "record.h"
-#include "modes.h"
-#include "record_wait.h"
+#include "record_lines.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 static const char *const event_names[HF_EV_COUNT_ + 1] = {
@@ -65,13 +65,21 @@ void hf_record_reset(hf_record *record)
 	record->event = blank_event;
 	record->grant_count = 0;
 	record->waiter_count = 0;
+	record->party_count = 0;
+	record->far_count = 0;
+	record->far_at = 0;
+	record->far_from = 0;
+	record->far = "";
+	record->far_len = 0;
 }
 
 void hf_record_free(hf_record *record)
 {
 	free(record->grants);
 	free(record->waiters);
+	free(record->parties);
 	free(record->text);
+	free(record->far_text);
 	memset(record, 0, sizeof(*record));
 }
 
@@ -121,30 +129,61 @@ hf_waiter *hf_record_add_waiter(hf_record *record)
 	return &waiters[record->waiter_count++];
 }
 
+hf_party *hf_record_add_party(hf_record *record)
+{
+	hf_party *parties = grown(
+		record->parties, record->party_count, &record->party_cap, sizeof(*parties));
+
+	if (!parties)
+		return NULL;
+	record->parties = parties;
+	parties[record->party_count] = (hf_party){
+		.owner = "", .process = {.host = "", .boot = "", .live = "", .command = ""}};
+	return &parties[record->party_count++];
+}
+
+/* So many items of `size` bytes to *items, which has room for *cap. */
+static bool copy_items(void **items, size_t *cap, const void *from, size_t count, size_t size)
+{
+	if (*cap < count) {
+		void *more = reallocarray(*items, count, size);
+
+		if (!more)
+			return false;
+		*items = more;
+		*cap = count;
+	}
+	if (count)
+		memcpy(*items, from, count * size);
+	return true;
+}
+
 bool hf_record_copy(hf_record *to, const hf_record *from)
 {
-	size_t i;
+	void *grants = to->grants;
+	void *waiters = to->waiters;
+	void *parties = to->parties;
+	bool done = copy_items(&grants, &to->grant_cap, from->grants, from->grant_count,
+			    sizeof(*to->grants)) &&
+		    copy_items(&waiters, &to->waiter_cap, from->waiters, from->waiter_count,
+			    sizeof(*to->waiters)) &&
+		    copy_items(&parties, &to->party_cap, from->parties, from->party_count,
+			    sizeof(*to->parties));
 
 	hf_record_reset(to);
-	for (i = 0; i < from->grant_count; i++) {
-		hf_grant *g = hf_record_add_grant(to);
-
-		if (!g)
-			return false;
-		*g = from->grants[i];
-	}
-	if (to->waiter_cap < from->waiter_count) {
-		hf_waiter *waiters =
-			reallocarray(to->waiters, from->waiter_cap, sizeof(*waiters));
-
-		if (!waiters)
-			return false;
-		to->waiters = waiters;
-		to->waiter_cap = from->waiter_cap;
-	}
-	if (from->waiter_count)
-		memcpy(to->waiters, from->waiters, from->waiter_count * sizeof(*to->waiters));
+	to->grants = grants;
+	to->waiters = waiters;
+	to->parties = parties;
+	if (!done)
+		return false;
+	to->grant_count = from->grant_count;
 	to->waiter_count = from->waiter_count;
+	to->party_count = from->party_count;
+	to->far_count = from->far_count;
+	to->far_at = from->far_at;
+	to->far_from = from->far_from;
+	to->far = from->far;
+	to->far_len = from->far_len;
 	to->name = from->name;
 	to->gen = from->gen;
 	to->counter = from->counter;
@@ -227,7 +266,7 @@ static size_t move_texts(hf_record *r, char *to, size_t cap)
 	for (i = 0; i < r->grant_count; i++)
 		used = hf_fields_move_texts(
 			grant_fields, HF_ARRAY_LEN(grant_fields), &r->grants[i], to, cap, used);
-	return hf_waiters_move_texts(r->waiters, r->waiter_count, to, cap, used);
+	return hf_waiters_move_texts(r, to, cap, used);
 }
 
 bool hf_record_own(hf_record *record)
@@ -235,6 +274,7 @@ bool hf_record_own(hf_record *record)
 	size_t size = move_texts(record, record->text, record->text_cap);
 	char *text;
 
+	assert(!record->far_count);
 	if (size <= record->text_cap)
 		return true;
 	text = malloc(size);
@@ -265,15 +305,19 @@ void hf_event_encode(const hf_record_event *event, hf_buf *buf)
 	hf_fields_put(buf, event_fields, HF_ARRAY_LEN(event_fields), event);
 }
 
-void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf *buf)
+size_t hf_record_waiting(const hf_record *record)
 {
-	hf_record told = *record;
+	return record->waiter_count + record->far_count;
+}
+
+void hf_record_encode(hf_record *record, const hf_buf *event_line, size_t near, hf_buf *buf)
+{
 	size_t i;
 
-	told.told_grants = record->grant_count;
-	told.told_waiters = record->waiter_count;
+	record->told_grants = record->grant_count;
+	record->told_waiters = hf_record_waiting(record);
 	hf_buf_adds(buf, "holdfast 1\nlock");
-	hf_fields_put(buf, lock_fields, HF_ARRAY_LEN(lock_fields), &told);
+	hf_fields_put(buf, lock_fields, HF_ARRAY_LEN(lock_fields), record);
 	hf_buf_adds(buf, "\nevent");
 	if (event_line)
 		hf_buf_add(buf, event_line->data, event_line->len);
@@ -285,62 +329,27 @@ void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf 
 		hf_buf_adds(buf, "\ngrant");
 		hf_fields_put(buf, grant_fields, HF_ARRAY_LEN(grant_fields), &g);
 	}
-	hf_waiters_put(buf, record->waiters, record->waiter_count);
-	hf_buf_adds(buf, "\nend\n");
+	hf_buf_addc(buf, '\n');
+	hf_waiters_put(buf, record, near);
 }
 
 /* ---- reading ---- */
 
-static bool span_in_range(int64_t ms)
+bool hf_lock_read(char *line, hf_record *r)
 {
-	return ms >= 0 && ms <= HF_RECORD_MS_MAX;
+	return hf_fields_read(line, lock_fields, HF_ARRAY_LEN(lock_fields), r);
 }
 
-static bool time_in_range(int64_t ms)
+bool hf_grant_read(char *line, hf_grant *g)
 {
-	return ms >= -HF_RECORD_MS_MAX && ms <= HF_RECORD_MS_MAX;
-}
-
-/* Ids stand in lists and in what people read. */
-static bool good_id(const char *id)
-{
-	size_t n;
-
-	for (n = 0; id[n]; n++)
-		if (id[n] <= ' ' || id[n] >= 0x7f || id[n] == ',')
-			return false;
-	return n > 0 && n <= 64;
-}
-
-/* What a grant just read must keep to; its group is made explicit. */
-static bool check_grant(hf_grant *g)
-{
+	if (!hf_fields_read(line, grant_fields, HF_ARRAY_LEN(grant_fields), g))
+		return false;
 	if (!g->group[0])
 		g->group = g->id;
-	return good_id(g->id) && (g->group == g->id || good_id(g->group)) &&
-	       !(g->flags & ~(uint32_t)HF_GRANT_FLAGS) &&
-	       !(g->limit && hf_mode_is_intent(g->mode)) && span_in_range(g->ttl_ms) &&
-	       span_in_range(g->lock_delay_ms) && time_in_range(g->deadline_ms) &&
-	       g->renewals <= HF_RECORD_COUNT_MAX;
+	return true;
 }
 
-static bool read_grant(char *line, hf_grant *g)
-{
-	return hf_fields_read(line, grant_fields, HF_ARRAY_LEN(grant_fields), g) &&
-	       check_grant(g);
-}
-
-static bool read_waiter(char *line, hf_record *r)
-{
-	hf_waiter *w = &r->waiters[r->waiter_count - 1];
-
-	return hf_waiter_read(line, w, r->waiter_count > 1 ? w - 1 : NULL) &&
-	       check_grant(&w->want) && w->passed <= HF_RECORD_COUNT_MAX &&
-	       w->missed <= HF_RECORD_COUNT_MAX && w->claim_ms > 0 &&
-	       span_in_range(w->claim_ms) && time_in_range(w->claim_deadline_ms);
-}
-
-static bool read_event(char *line, hf_record_event *e)
+bool hf_event_read(char *line, hf_record_event *e)
 {
 	*e = blank_event;
 	return hf_fields_read(line, event_fields, HF_ARRAY_LEN(event_fields), e);
@@ -348,160 +357,7 @@ static bool read_event(char *line, hf_record_event *e)
 
 bool hf_event_decode(char *text, hf_record_event *event)
 {
-	return read_event(text, event) && event->gen > 0 && event->kind != HF_EV_NONE;
-}
-
-static bool read_lock(char *line, hf_record *r)
-{
-	return hf_fields_read(line, lock_fields, HF_ARRAY_LEN(lock_fields), r) && r->name[0] &&
-	       r->gen > 0 && r->gen <= HF_RECORD_COUNT_MAX &&
-	       r->counter <= HF_RECORD_COUNT_MAX && span_in_range(r->closed_ms) &&
-	       time_in_range(r->closed_until_ms);
-}
-
-/* The invariants of the rules, which assert them: no damage may get so far. */
-static bool check_holders(const hf_record *r)
-{
-	const hf_grant *first = NULL;
-	size_t i;
-
-	for (i = 0; i < r->grant_count; i++) {
-		const hf_grant *g = &r->grants[i];
-
-		if (!g->token || g->token > r->counter || g->gen > r->gen)
-			return false;
-		if (hf_mode_is_intent(g->mode))
-			continue; /* has no limit, and takes no place of one */
-		first = first ? first : g;
-		if (g->limit != first->limit)
-			return false;
-	}
-	if (!hf_holders_go_together(r))
-		return false;
-	return !first || !first->limit || r->grant_count <= first->limit ||
-	       hf_place_count(r) <= first->limit;
-}
-
-/* None came, or was offered the lock, after the present. */
-static bool check_waiters(const hf_record *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->waiter_count; i++)
-		if (!r->waiters[i].arrival || r->waiters[i].arrival > r->gen ||
-			r->waiters[i].offer > r->gen)
-			return false;
-	return true;
-}
-
-/* One line without its newline; `end_out` is set by the last. */
-static hf_status read_line(hf_record *r, char *line, bool *end_out)
-{
-	char *rest = line + strcspn(line, " ");
-	hf_grant *g;
-	bool good;
-
-	if (*rest)
-		*rest++ = '\0';
-	if (!strcmp(line, "lock")) {
-		good = !r->name[0] && read_lock(rest, r);
-	} else if (!strcmp(line, "event")) {
-		good = r->event.kind == HF_EV_NONE && read_event(rest, &r->event);
-	} else if (!strcmp(line, "grant")) {
-		g = hf_record_add_grant(r);
-		if (!g)
-			return HF_NO_MEMORY;
-		good = read_grant(rest, g);
-	} else if (!strcmp(line, "wait")) {
-		if (!hf_record_add_waiter(r))
-			return HF_NO_MEMORY;
-		good = read_waiter(rest, r);
-	} else {
-		*end_out = true;
-		good = !strcmp(line, "end") && !*rest;
-	}
-	return good ? HF_OK : HF_CORRUPT;
-}
-
-static hf_status read_lines(hf_record *r, size_t len, hf_error *error)
-{
-	char *p = r->text;
-	char *text_end = r->text + len;
-	bool end = false;
-	unsigned number;
-
-	for (number = 1; !end; number++) {
-		char *newline = memchr(p, '\n', (size_t)(text_end - p));
-		uint64_t version;
-		hf_status st;
-
-		if (!newline)
-			return hf_fail(error, HF_CORRUPT, "decode", 0,
-				"the record is cut off in line %u: it has no end line", number);
-		*newline = '\0';
-		if (number > 1) {
-			st = read_line(r, p, &end);
-			if (st == HF_NO_MEMORY)
-				return hf_fail_memory(error, "decode");
-			if (st)
-				return hf_fail(error, HF_CORRUPT, "decode", 0,
-					"the record's line %u cannot be read", number);
-		} else if (strncmp(p, "holdfast ", 9) != 0 || !hf_parse_u64(p + 9, &version)) {
-			return hf_fail(error, HF_CORRUPT, "decode", 0,
-				"this is not a holdfast record: another program wrote here");
-		} else if (version != HF_RECORD_VERSION) {
-			return hf_fail(error, HF_CORRUPT, "decode", 0,
-				"the record has format %llu and this is holdfast %s, which "
-				"knows "
-				"format %d: use a newer holdfast",
-				(unsigned long long)version, HF_VERSION, HF_RECORD_VERSION);
-		}
-		p = newline + 1;
-	}
-	if (p != text_end || !r->name[0])
-		return hf_fail(error, HF_CORRUPT, "decode", 0, "the record is damaged: %s",
-			r->name[0] ? "bytes follow its end line" : "it has no lock line");
-	if (r->told_grants != r->grant_count || r->told_waiters != r->waiter_count)
-		return hf_fail(error, HF_CORRUPT, "decode", 0,
-			"the record is damaged: it tells of %llu holders and %llu waiters and "
-			"has %zu and %zu",
-			(unsigned long long)r->told_grants, (unsigned long long)r->told_waiters,
-			r->grant_count, r->waiter_count);
-	if (!check_holders(r))
-		return hf_fail(error, HF_CORRUPT, "decode", 0,
-			"the record is damaged: its holders cannot hold together");
-	if (!check_waiters(r))
-		return hf_fail(error, HF_CORRUPT, "decode", 0,
-			"the record is damaged: those who wait cannot have come so");
-	return HF_OK;
-}
-
-hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
-	const char *expect_name, hf_error *error)
-{
-	hf_status st;
-
-	hf_record_reset(record);
-	if (len > HF_RECORD_MAX || memchr(data, '\0', len))
-		return hf_fail(error, HF_CORRUPT, "decode", 0, "the record is damaged: %s",
-			len > HF_RECORD_MAX ? "it is too long" : "it holds a zero byte");
-	if (record->text_cap < len + 1) {
-		char *text = realloc(record->text, len + 1);
-
-		if (!text)
-			return hf_fail_memory(error, "decode");
-		record->text = text;
-		record->text_cap = len + 1;
-	}
-	memcpy(record->text, data, len);
-	record->text[len] = '\0';
-	st = read_lines(record, len, error);
-	if (!st && expect_name && strcmp(record->name, expect_name) != 0)
-		st = hf_fail(error, HF_CORRUPT, "decode", 0,
-			"the record found there is that of '%s'", record->name);
-	if (st)
-		hf_record_reset(record);
-	return st;
+	return hf_event_read(text, event) && event->gen > 0 && event->kind != HF_EV_NONE;
 }
 
 /* ---- for people ---- */

@@ -7,7 +7,8 @@
  *	lock name=deploy gen=7 token=3 held=1 wait=1
  *	event gen=7 kind=acquire at=1700000000000 id=... owner=alice@web1 ...
  *	grant id=... m=s tok=3 ttl=30000 ...
- *	wait id=... arr=8 ...
+ *	party in=2000 owner=alice@web1 host=web1 ...
+ *	wait id=... arr=8 by=1 ...
  *	end
  *
  * Values are percent-escaped (blank, '%', control characters); a field with
@@ -16,6 +17,12 @@
  * another number of grant and wait lines than `held` and `wait` say, holders
  * that the rules would never let in together: each makes the whole record
  * HF_CORRUPT (R9), never "free".
+ *
+ * A long line is *folded*: `end near=16 far=984 bytes=69000` says that the last
+ * 984 of those who wait are plain ones, in order of arrival, in as many bytes.
+ * They are neither read nor written anew while it is the turn of those before
+ * them, so what a swap costs hardly grows with the line. Damage among them is
+ * seen by whoever reads them: all but attempts, and those when they come near.
  *
  * A free lock is a record without grants: it keeps the counter of tokens, so
  * a token is greater than every earlier one of its name. `gen` grows with
@@ -79,6 +86,13 @@ typedef struct hf_grant {
 	hf_process process;
 } hf_grant;
 
+/* What many of those who wait have in common, told once. */
+typedef struct hf_party {
+	int64_t claim_ms;
+	const char *owner;
+	hf_process process; /* without pid, start and live */
+} hf_party;
+
 /*
  * One who waits; see queue.h. Of `want` there are id, owner, mode, limit, priority,
  * acquired_wall_ms (when it came), under, process (who waits, bound or not), and
@@ -86,7 +100,7 @@ typedef struct hf_grant {
  */
 typedef struct hf_waiter {
 	hf_grant want;
-	uint32_t same; /* in the text: it has much in common with the one before */
+	uint32_t party; /* which of the record's, from 1 on; 0: not told yet */
 	uint64_t arrival; /* gen at which it came */
 	uint64_t passed; /* grants since to such as came later */
 	uint64_t missed; /* offers that it, or its host, let lapse in a row */
@@ -146,13 +160,32 @@ typedef struct hf_record {
 	hf_grant *grants;
 	size_t waiter_count;
 	hf_waiter *waiters;
+	size_t party_count;
+	hf_party *parties;
+	/*
+	 * Folded: those at the far end, who stand between waiters[far_at - 1] and
+	 * waiters[far_at], as lines of text that are borrowed. Each is plain: of
+	 * priority 0, never offered anything nor passed. 0: all are in waiters.
+	 */
+	size_t far_count;
+	size_t far_at;
+	uint64_t far_from; /* the arrival of their first */
+	const char *far;
+	size_t far_len;
 
 	/* Memory, kept for the next use. */
 	size_t grant_cap;
 	size_t waiter_cap;
+	size_t party_cap;
 	char *text;
 	size_t text_cap;
+	char *far_text;
+	size_t far_text_cap;
 } hf_record;
+
+/* How many of the line are at least at hand in a folded record. */
+#define HF_RECORD_NEAR 4
+#define HF_RECORD_WHOLE SIZE_MAX /* all of them: not folded */
 
 /* An empty record: free, generation 0, all strings "". */
 void hf_record_init(hf_record *record);
@@ -175,23 +208,29 @@ bool hf_record_copy(hf_record *to, const hf_record *from);
 
 /*
  * Make all strings the record's own, so that it outlives what they were
- * borrowed from; none of them may stand in record->text. False: out of memory;
- * they may be used as long as before.
+ * borrowed from; none of them may stand in record->text, and it may not be
+ * folded. False: out of memory; they may be used as long as before.
  */
 bool hf_record_own(hf_record *record);
 
 /*
  * Read a record's text. `expect_name` (NULL: any) must be the name in it: two
- * names that share a place would otherwise share a lock.
- * HF_CORRUPT: says what is wrong and where. HF_NO_MEMORY.
+ * names that share a place would otherwise share a lock. If it is folded, at least
+ * `near` of the line are read (HF_RECORD_WHOLE: all); the rest is borrowed from
+ * `data`. HF_CORRUPT: says what is wrong and where. HF_NO_MEMORY.
  */
 hf_status hf_record_decode(hf_record *record, const char *data, size_t len,
-	const char *expect_name, hf_error *error);
+	const char *expect_name, size_t near, hf_error *error);
+/* Read the far end too. HF_CORRUPT, HF_NO_MEMORY: it is left empty. */
+hf_status hf_record_unfold(hf_record *record, hf_error *error);
 /*
- * Append the text. A failure shows in buf->failed. `event_line` is what
+ * Append the text; a line of more than twice `near` is folded if that can be. Its
+ * parties are told anew. A failure shows in buf->failed. `event_line` is what
  * hf_event_encode() wrote of record->event; NULL: encode it here.
  */
-void hf_record_encode(const hf_record *record, const hf_buf *event_line, hf_buf *buf);
+void hf_record_encode(hf_record *record, const hf_buf *event_line, size_t near, hf_buf *buf);
+/* How many wait, the far ones too. */
+size_t hf_record_waiting(const hf_record *record);
 
 const char *hf_event_kind_name(hf_event_kind kind);
 /* The history line of an event (without "event ", without a newline). */

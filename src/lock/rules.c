@@ -93,7 +93,9 @@ static void begin_line(decision *d)
 
 		if (dead)
 			hf_queue_drop(n, at);
-		if (lapsed)
+		if (lapsed && n->far_count)
+			d->v.unfold = true; /* all of his host fall back */
+		else if (lapsed)
 			out = hf_queue_missed(n, at);
 		d->line_changed = d->line_changed || dead || lapsed;
 		at += !out;
@@ -180,6 +182,8 @@ hf_verdict hf_decision_commit(decision *d, hf_status status, const hf_grant *abo
 		ev->ended = d->ended->len ? d->ended->data : "";
 	}
 	hf_decision_hand_over(d);
+	if (d->v.unfold)
+		return hf_decision_answer(d, HF_HELD);
 	assert(hf_chart_allows(from, d->kind, hf_state_of(n)));
 	hf_assert_invariants(d->prev, n);
 	(void)from;
@@ -420,8 +424,14 @@ hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
 			.unproven = -1,
 			.reason = ""}};
 
-	if (!hf_decision_begin(&d))
+	/* Who asks may wait already, far behind. */
+	d.v.unfold = (request->ask == HF_ASK_ACQUIRE || request->ask == HF_ASK_LEAVE) &&
+		     !request->newcomer && hf_queue_find(prev, request->grant.id) < 0 &&
+		     hf_queue_may_be_far(prev, request->grant.id);
+	if (!d.v.unfold && !hf_decision_begin(&d))
 		return hf_decision_answer(&d, HF_NO_MEMORY);
+	if (d.v.unfold)
+		return hf_decision_answer(&d, HF_HELD);
 	switch (request->ask) {
 	case HF_ASK_ACQUIRE:
 		return hf_decision_acquire(&d);

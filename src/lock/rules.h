@@ -70,6 +70,7 @@ typedef struct hf_request {
 	hf_take take; /* ACQUIRE */
 	/* ACQUIRE: when it is held, stand in line; offers are claimed in claim_ms. */
 	bool queue;
+	bool newcomer; /* ACQUIRE: it has never asked for that */
 	int64_t claim_ms;
 	int64_t stale_after_ms; /* ACQUIRE with HF_TAKE_STALE */
 	hf_who who; /* RELEASE, RENEW, CONVERT: whose grant */
@@ -130,6 +131,11 @@ typedef struct hf_verdict {
 	 * lives must be known first: probe it and ask again.
 	 */
 	int unproven;
+	/*
+	 * Nothing of this is to be acted on. The far end of the line matters:
+	 * hf_record_unfold() prev and ask again.
+	 */
+	bool unfold;
 	bool waits; /* HELD: it is in the line, or will be by this swap */
 	size_t ahead; /* if it waits: how many before it have no offer */
 	const char *reason; /* INVALID, NOT_OWNER: a sentence; static */

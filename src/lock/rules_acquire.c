@@ -4,6 +4,8 @@
  */
 #include "decision.h"
 
+#define PARTIES_MAX 64
+
 /* ---- who is let in ---- */
 
 /* The places of a limit that are taken, or have been offered to others. */
@@ -96,8 +98,12 @@ void hf_decision_hand_over(decision *d)
 		w->offer = n->gen;
 		w->want.clock = d->e->clock;
 		w->claim_deadline_ms = d->e->now_ms + w->claim_ms;
-		hf_queue_went_past(n, w->arrival);
+		if (!hf_queue_went_past(n, w->arrival))
+			head = HF_QUEUE_FAR;
+		if (head == HF_QUEUE_FAR)
+			break;
 	}
+	d->v.unfold = d->v.unfold || head == HF_QUEUE_FAR;
 }
 
 /* ---- acquire ---- */
@@ -117,6 +123,10 @@ static hf_status may_enter(decision *d)
 
 	if (mine >= 0)
 		me = n->waiters[mine];
+	if (first == HF_QUEUE_FAR) {
+		d->v.unfold = true;
+		return HF_HELD;
+	}
 	if (first < 0 || first == mine || st == HF_INVALID)
 		return st;
 	if (st == HF_OK && (me.offer || !hf_queue_before(&n->waiters[first], &me)))
@@ -129,7 +139,7 @@ static hf_status may_enter(decision *d)
 	return HF_HELD;
 }
 
-/* What others must know of one who waits: little, see record_wait.c. */
+/* What others must know of one who waits: little, see record.h. */
 static void describe(hf_waiter *w, const hf_grant *want)
 {
 	w->want.id = want->id;
@@ -155,6 +165,8 @@ static hf_status stand_in_line(decision *d)
 	if (!d->req->queue || hf_decision_find_foreign(n) >= 0)
 		return HF_OK;
 	if (mine < 0) {
+		/* Those who left are told of until it is unfolded. */
+		d->v.unfold = n->far_count && n->party_count > PARTIES_MAX;
 		w = hf_record_add_waiter(n);
 		if (!w)
 			return HF_NO_MEMORY;
@@ -262,8 +274,8 @@ static void leave_line(decision *d)
 		offered = n->waiters[mine].offer;
 		hf_queue_drop(n, (size_t)mine);
 	}
-	if (!offered)
-		hf_queue_went_past(n, arrival);
+	if (!offered && !hf_queue_went_past(n, arrival))
+		d->v.unfold = true;
 }
 
 static hf_verdict grant_it(decision *d, int from)
@@ -348,7 +360,7 @@ hf_verdict hf_decision_acquire(decision *d)
 		return reenter(d);
 	d->kind = HF_EV_ACQUIRE;
 	st = may_enter(d);
-	if (d->v.unproven >= 0)
+	if (d->v.unproven >= 0 || d->v.unfold)
 		return hf_decision_answer(d, HF_HELD);
 	if (st == HF_HELD && d->req->take != HF_TAKE_NOTHING && take_from_holders(d)) {
 		st = admissible(d, want);

@@ -40,14 +40,14 @@ static hf_status add_neighbour(hf_record *record, const hf_snapshot *s, hf_error
 	return HF_OK;
 }
 
-hf_status hf_snapshot_decode(
-	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error)
+hf_status hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, size_t near,
+	hf_record *record, hf_error *error)
 {
 	hf_status st;
 
 	hf_record_reset(record);
 	if (snapshot->len > 0) {
-		st = hf_record_decode(record, snapshot->data, snapshot->len, name, error);
+		st = hf_record_decode(record, snapshot->data, snapshot->len, name, near, error);
 		if (st)
 			return st;
 	}

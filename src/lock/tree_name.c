@@ -43,7 +43,7 @@ static hf_status read_record(hf_manager *m, const char *name, int64_t patience_m
 	while ((st = hf_register_read(m, name, snapshot, error)) == HF_UNAVAILABLE &&
 		hf_boot_ms() < until_ms)
 		hf_sleep_until_ms(hf_boot_ms() + AGAIN_MS);
-	return st ? st : hf_snapshot_decode(name, snapshot, record, error);
+	return st ? st : hf_snapshot_decode(name, snapshot, HF_RECORD_WHOLE, record, error);
 }
 
 static void free_record(hf_snapshot *snapshot, hf_record *record)

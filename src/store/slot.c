@@ -66,16 +66,17 @@ static uint64_t mix(uint64_t sum, const char *bytes, size_t n)
 		sum = step(sum, lanes[i]);
 	for (; n >= 8; bytes += 8, n -= 8)
 		sum = step(sum, get_u64(bytes));
-	memcpy(last, bytes, n);
+	if (n > 0)
+		memcpy(last, bytes, n);
 	return step(step(sum, get_u64(last)), n);
 }
 
-static uint64_t checksum(const char *slot, size_t len)
+static uint64_t checksum(const char *header, const char *content, size_t len)
 {
-	return mix(mix(HF_HASH_INIT, slot, SUM_AT), slot + HF_SLOT_HEADER, len);
+	return mix(mix(HF_HASH_INIT, header, SUM_AT), content, len);
 }
 
-void hf_slot_encode(const hf_slot *slot, size_t slot_size, char *out)
+void hf_slot_header(const hf_slot *slot, size_t slot_size, char out[HF_SLOT_HEADER])
 {
 	memset(out, 0, HF_SLOT_HEADER);
 	memcpy(out, magic, sizeof(magic));
@@ -85,19 +86,40 @@ void hf_slot_encode(const hf_slot *slot, size_t slot_size, char *out)
 	out[24] = (char)slot->kind;
 	out[25] = slot->taken ? FLAG_TAKEN : 0;
 	out[HF_SLOT_MARK_AT] = (char)slot->mark;
-	if (slot->len > 0)
-		memcpy(out + HF_SLOT_HEADER, slot->data, slot->len);
-	put_u64(out + SUM_AT, checksum(out, slot->len));
+	put_u64(out + SUM_AT, checksum(out, slot->data, slot->len));
 }
 
-static bool is_whole(const char *at, size_t slot_size)
+static bool is_header(const char *at, size_t slot_size)
+{
+	return memcmp(at, magic, sizeof(magic)) == 0 && get_u32(at + 20) == slot_size &&
+	       get_u32(at + 16) <= slot_size - HF_SLOT_HEADER && (unsigned char)at[24] > 0 &&
+	       (unsigned char)at[24] < HF_SLOT_KIND_COUNT_;
+}
+
+bool hf_slot_read(const char *at, size_t slot_size, hf_slot *slot_out)
 {
 	size_t len = get_u32(at + 16);
 
-	return memcmp(at, magic, sizeof(magic)) == 0 && get_u32(at + 20) == slot_size &&
-	       len <= slot_size - HF_SLOT_HEADER && (unsigned char)at[24] > 0 &&
-	       (unsigned char)at[24] < HF_SLOT_KIND_COUNT_ &&
-	       get_u64(at + SUM_AT) == checksum(at, len);
+	if (!is_header(at, slot_size) ||
+		get_u64(at + SUM_AT) != checksum(at, at + HF_SLOT_HEADER, len))
+		return false;
+	*slot_out = (hf_slot){.kind = (hf_slot_kind)at[24],
+		.taken = (at[25] & FLAG_TAKEN) != 0,
+		.mark = (uint8_t)at[HF_SLOT_MARK_AT],
+		.seq = get_u64(at + 8),
+		.len = len,
+		.data = at + HF_SLOT_HEADER};
+	return true;
+}
+
+bool hf_slot_promised(
+	char headers[2][HF_SLOT_HEADER], size_t slot_size, unsigned *index_out, size_t *len_out)
+{
+	unsigned index = get_u64(headers[1] + 8) > get_u64(headers[0] + 8);
+
+	*index_out = index;
+	*len_out = get_u32(headers[index] + 16);
+	return is_header(headers[0], slot_size) && is_header(headers[1], slot_size);
 }
 
 static bool is_newer(const char *at)
@@ -117,17 +139,10 @@ hf_slot_pick hf_slot_newest(const char *image, size_t slot_size, hf_slot *newest
 	/* A slot with a false sequence number is not whole, so it never wins. */
 	for (i = 0; i < 2; i++) {
 		unsigned index = i ? !first : first;
-		const char *at = image + index * slot_size;
 
-		if (!is_whole(at, slot_size))
+		if (!hf_slot_read(image + index * slot_size, slot_size, newest_out))
 			continue;
-		*newest_out = (hf_slot){.kind = (hf_slot_kind)at[24],
-			.taken = (at[25] & FLAG_TAKEN) != 0,
-			.mark = (uint8_t)at[HF_SLOT_MARK_AT],
-			.index = index,
-			.seq = get_u64(at + 8),
-			.len = get_u32(at + 16),
-			.data = at + HF_SLOT_HEADER};
+		newest_out->index = index;
 		return HF_PICK_OK;
 	}
 	return hf_all_zero(image, 2 * slot_size) ? HF_PICK_BLANK : HF_PICK_DAMAGED;

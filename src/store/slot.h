@@ -48,11 +48,20 @@ typedef enum hf_slot_pick {
 	HF_PICK_NEWER /* of a format newer than ours */
 } hf_slot_pick;
 
-/* Write the header and the content of `slot` to `out`, HEADER + len bytes. */
-void hf_slot_encode(const hf_slot *slot, size_t slot_size, char *out);
+/* Write the header of `slot` to `out`; its content is to follow. */
+void hf_slot_header(const hf_slot *slot, size_t slot_size, char out[HF_SLOT_HEADER]);
 
 /* The newest whole slot of an image of 2 * slot_size bytes. */
 hf_slot_pick hf_slot_newest(const char *image, size_t slot_size, hf_slot *newest_out);
+
+/*
+ * By the headers alone: which slot is the newest if it is whole, and how long its
+ * content. False: they do not tell.
+ */
+bool hf_slot_promised(char headers[2][HF_SLOT_HEADER], size_t slot_size, unsigned *index_out,
+	size_t *len_out);
+/* Is the slot at `at` whole? Its index is not known from that. */
+bool hf_slot_read(const char *at, size_t slot_size, hf_slot *slot_out);
 
 bool hf_all_zero(const char *bytes, size_t n);
 

@@ -44,7 +44,6 @@ void hf_slotfile_free(hf_slotfile *file)
 		return;
 	hf_slotfile_close(file);
 	free(file->slots.image);
-	free(file->out);
 	free(file->path);
 	free(file);
 }
@@ -271,26 +270,15 @@ hf_status hf_slotfile_put(hf_slotfile *file, const hf_slot *slot, hf_error *erro
 {
 	hf_slots *slots = &file->slots;
 	unsigned index = slots->pick == HF_PICK_OK ? !slots->newest.index : 0;
-	size_t n = HF_SLOT_HEADER + slot->len;
-	hf_status st;
+	hf_status st = hf_slots_put(file->fd, slot, slots->slot_size, index, file->path, error);
 
-	if (file->out_cap < slots->slot_size) {
-		char *out = realloc(file->out, slots->slot_size);
-
-		if (!out)
-			return hf_fail_memory(error, "slot file");
-		file->out = out;
-		file->out_cap = slots->slot_size;
-	}
-	hf_slot_encode(slot, slots->slot_size, file->out);
-	st = hf_pwrite_all(
-		file->fd, file->out, n, (off_t)(index * slots->slot_size), file->path, error);
 	if (st)
 		return st;
 	if (file->options.sync && fdatasync(file->fd))
 		return hf_fail_errno(error, HF_UNKNOWN, "slot file", errno,
 			"%s was written, but nobody can say whether it reached the disk",
 			file->path);
+	slots->loaded = false;
 	slots->pick = HF_PICK_OK;
 	slots->newest = *slot;
 	slots->newest.index = index;

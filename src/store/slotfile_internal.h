@@ -50,13 +50,14 @@
 #define HF_OPEN_FLAGS (O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY)
 #define HF_SLOT_SIZE_MAX (4 << 20) /* bytes of one slot; HF_RECORD_MAX fits */
 
-/* Both slots of a file, as read. */
+/* A file as read: both slots, or of long ones the newest. */
 typedef struct hf_slots {
 	char *image;
 	size_t cap;
 	size_t slot_size; /* 0: not known yet, or the file's size is wrong */
 	hf_slot_pick pick;
 	hf_slot newest; /* with HF_PICK_OK; its data points into image */
+	bool loaded; /* image begins with that slot alone, as it was read */
 } hf_slots;
 
 struct hf_slotfile {
@@ -70,8 +71,6 @@ struct hf_slotfile {
 	dev_t dev;
 	ino_t ino;
 	hf_slots slots;
-	char *out; /* a slot to be written */
-	size_t out_cap;
 };
 
 /* ---- slots_io.c ---- */
@@ -86,6 +85,9 @@ hf_status hf_slots_read(int fd, const char *path, hf_slots *slots, hf_error *err
  * name, so that is damage - unless a power cut has taken what was written.
  */
 hf_status hf_slots_load(int fd, const char *path, hf_slots *slots, hf_error *error);
+/* Write a slot, with one call of the system if that takes it all. */
+hf_status hf_slots_put(int fd, const hf_slot *slot, size_t slot_size, unsigned index,
+	const char *path, hf_error *error);
 /* Bytes of a slot for content of `len`. */
 size_t hf_slot_size_for(size_t len);
 /* Make room for two slots, so that no later write can fail for want of it. */

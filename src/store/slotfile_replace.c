@@ -111,20 +111,6 @@ static int create_file(const char *temp)
 	return errno ? -1 : open(temp, flags, 0600);
 }
 
-static hf_status write_first_slot(const struct beside *b, hf_error *error)
-{
-	size_t n = HF_SLOT_HEADER + b->slot.len;
-	char *bytes = malloc(n);
-	hf_status st;
-
-	if (!bytes)
-		return hf_fail_memory(error, "slot file");
-	hf_slot_encode(&b->slot, b->slot_size, bytes);
-	st = hf_pwrite_all(b->fd, bytes, n, 0, b->path, error);
-	free(bytes);
-	return st;
-}
-
 /*
  * Make it, locked, with one slot; NULL: one that says "rebuilding" from its own
  * name. HF_CHANGED: a sweeper was at it.
@@ -157,7 +143,7 @@ static hf_status make_beside(hf_slotfile *file, struct beside *b, const hf_slot 
 			"cannot lock %s (does its file system know locks?)", b->path);
 	st = hf_slots_allocate(b->fd, slot_size, b->path, error);
 	if (!st)
-		st = write_first_slot(b, error);
+		st = hf_slots_put(b->fd, &b->slot, b->slot_size, 0, b->path, error);
 	if (!st && file->options.sync && fsync(b->fd))
 		st = hf_fail_errno(
 			error, HF_SYSTEM, "slot file", errno, "cannot sync %s", b->path);
@@ -179,6 +165,7 @@ static void adopt_new(hf_slotfile *file, struct beside *b, int *old_fd_out)
 	b->fd = -1;
 	file->slots.slot_size = b->slot_size;
 	file->slots.pick = HF_PICK_OK;
+	file->slots.loaded = false;
 	file->slots.newest = b->slot;
 	file->slots.newest.data = NULL;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,12 +19,12 @@ size_t hf_slot_size_for(size_t len)
 	return size;
 }
 
-static ssize_t pread_full(int fd, char *data, size_t n)
+static ssize_t pread_full(int fd, char *data, size_t n, off_t at)
 {
 	size_t done = 0;
 
 	while (done < n) {
-		ssize_t got = pread(fd, data + done, n - done, (off_t)done);
+		ssize_t got = pread(fd, data + done, n - done, at + (off_t)done);
 
 		if (got < 0 && errno == EINTR)
 			continue;
@@ -63,7 +64,8 @@ static hf_status judge_odd_size(int fd, const char *path, off_t size, hf_slots *
 
 	if (!room_for(slots, 2 * HF_SLOT_BLOCK))
 		return hf_fail_memory(error, "slot file");
-	n = pread_full(fd, slots->image, 2 * HF_SLOT_BLOCK);
+	slots->loaded = false;
+	n = pread_full(fd, slots->image, 2 * HF_SLOT_BLOCK, 0);
 	if (n < 0)
 		return hf_fail_errno(
 			error, HF_SYSTEM, "slot file", errno, "cannot read %s", path);
@@ -72,6 +74,41 @@ static hf_status judge_odd_size(int fd, const char *path, off_t size, hf_slots *
 			      ? HF_PICK_BLANK
 			      : HF_PICK_DAMAGED;
 	return HF_OK;
+}
+
+/*
+ * Of long slots only the newest, if the headers agree about which that is. False: if it
+ * is not whole or just being written, both together tell more.
+ */
+static bool read_newest(int fd, hf_slots *slots)
+{
+	char headers[2][HF_SLOT_HEADER];
+	unsigned index;
+	size_t len;
+	ssize_t n = (ssize_t)sizeof(headers[0]);
+	off_t second = (off_t)slots->slot_size;
+
+	if (pread(fd, headers[0], sizeof(headers[0]), 0) != n ||
+		pread(fd, headers[1], sizeof(headers[1]), second) != n ||
+		!hf_slot_promised(headers, slots->slot_size, &index, &len))
+		return false;
+	len += HF_SLOT_HEADER;
+	if (slots->loaded && slots->newest.index == index &&
+		memcmp(slots->image, headers[index], HF_SLOT_MARK_AT) == 0) {
+		slots->newest.mark = (uint8_t)headers[index][HF_SLOT_MARK_AT];
+		slots->newest.data = slots->image + HF_SLOT_HEADER;
+		slots->pick = HF_PICK_OK;
+		return true; /* no two slots have one number and one checksum */
+	}
+	slots->loaded = false;
+	if (pread_full(fd, slots->image, len, index ? second : 0) != (ssize_t)len ||
+		memcmp(slots->image, headers[index], HF_SLOT_MARK_AT) != 0 ||
+		!hf_slot_read(slots->image, slots->slot_size, &slots->newest))
+		return false;
+	slots->newest.index = index;
+	slots->pick = HF_PICK_OK;
+	slots->loaded = true;
+	return true;
 }
 
 /* Read once. *size_changed_out: the file is not of the size we knew. */
@@ -94,7 +131,10 @@ static hf_status read_once(
 	}
 	if (!room_for(slots, 2 * slots->slot_size))
 		return hf_fail_memory(error, "slot file");
-	n = pread_full(fd, slots->image, 2 * slots->slot_size);
+	if (slots->slot_size > HF_SLOT_BLOCK && read_newest(fd, slots))
+		return HF_OK;
+	slots->loaded = false;
+	n = pread_full(fd, slots->image, 2 * slots->slot_size, 0);
 	if (n < 0)
 		return hf_fail_errno(
 			error, HF_SYSTEM, "slot file", errno, "cannot read %s", path);
@@ -175,6 +215,36 @@ hf_status hf_pwrite_all(
 		at += put;
 	}
 	return HF_OK;
+}
+
+hf_status hf_slots_put(int fd, const hf_slot *slot, size_t slot_size, unsigned index,
+	const char *path, hf_error *error)
+{
+	char header[HF_SLOT_HEADER];
+	struct iovec parts[2] = {{.iov_base = header, .iov_len = sizeof(header)},
+		{.iov_base = (char *)(uintptr_t)slot->data, .iov_len = slot->len}};
+	off_t at = (off_t)(index * slot_size);
+	ssize_t put;
+	size_t done;
+	hf_status st = HF_OK;
+
+	hf_slot_header(slot, slot_size, header);
+	do {
+		put = pwritev(fd, parts, slot->len ? 2 : 1, at);
+	} while (put < 0 && errno == EINTR);
+	if (put <= 0)
+		return hf_fail_errno(error, HF_SYSTEM, "slot file", put < 0 ? errno : EIO,
+			"cannot write %s", path);
+	done = (size_t)put;
+	if (done < sizeof(header)) {
+		st = hf_pwrite_all(
+			fd, header + done, sizeof(header) - done, at + put, path, error);
+		done = sizeof(header);
+	}
+	if (st || done == sizeof(header) + slot->len)
+		return st;
+	return hf_pwrite_all(fd, slot->data + (done - sizeof(header)),
+		sizeof(header) + slot->len - done, at + (off_t)done, path, error);
 }
 
 hf_status hf_slots_allocate(int fd, size_t slot_size, const char *path, hf_error *error)

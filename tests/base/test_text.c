@@ -11,21 +11,6 @@
 #include "base/url.h"
 #include "lock/draw.h"
 
-#define CHECK(condition)                                                                       \
-	do {                                                                                   \
-		if (!(condition))                                                              \
-			fail_msg(                                                              \
-				"HF_SEED=%llu: %s", (unsigned long long)seed_now, #condition); \
-	} while (0)
-
-static uint64_t seed_now;
-
-static void begin(draw *d, size_t round)
-{
-	seed_now = draw_seed(round);
-	draw_init(d, seed_now);
-}
-
 /* ---- numbers ---- */
 
 static void number__reads_back_and_never_overflows(void **state)
@@ -51,7 +36,7 @@ static void number__reads_back_and_never_overflows(void **state)
 		hf_buf buf = HF_BUF_INIT;
 		int64_t value;
 
-		begin(&d, i);
+		draw_begin(&d, i);
 		value = (int64_t)(hf_rng_next(&d.rng) >> draw_below(&d, 64));
 		if (draw_chance(&d, 50))
 			value = -value;
@@ -118,7 +103,7 @@ static void duration__reads_back_as_it_was_shown(void **state)
 		int64_t ms;
 		int64_t back;
 
-		begin(&d, i);
+		draw_begin(&d, i);
 		ms = (int64_t)draw_below(&d, (uint64_t)1 << draw_below(&d, 43));
 		ms -= ms % units[draw_below(&d, HF_ARRAY_LEN(units))];
 		hf_format_duration(ms, text);
@@ -181,7 +166,7 @@ static void name__comes_back_from_its_escaped_form(void **state)
 	for (i = 0; i < draw_rounds(20000); i++) {
 		const char *name;
 
-		begin(&d, i);
+		draw_begin(&d, i);
 		name = draw_name(&d);
 		hf_name_escape(name, sizeof(escaped) - 1, escaped);
 		CHECK(hf_name_unescape(escaped, back));
@@ -222,7 +207,7 @@ static void name__too_long_for_the_medium_is_hashed(void **state)
 		const char *name;
 		char *other;
 
-		begin(&d, i);
+		draw_begin(&d, i);
 		max = 80 + (size_t)draw_below(&d, 121);
 		name = draw_name(&d);
 		hf_name_escape(name, max, one);
@@ -272,7 +257,7 @@ static void name__escaped_is_a_ref_to_git(void **state)
 			fail_msg("git refuses %s", ref);
 	}
 	for (i = 0; i < draw_rounds(300); i++) {
-		begin(&d, i);
+		draw_begin(&d, i);
 		snprintf(ref, sizeof(ref), "refs/holdfast/locks/");
 		hf_name_escape(
 			draw_name(&d), 80 + (size_t)draw_below(&d, 200), ref + strlen(ref));
@@ -372,7 +357,7 @@ static void url__of_any_bytes_crashes_nothing(void **state)
 		hf_buf buf = HF_BUF_INIT;
 		hf_url_parts u;
 
-		begin(&d, i);
+		draw_begin(&d, i);
 		hf_buf_adds(&buf, draw_chance(&d, 80) ? "file:" : "");
 		hf_buf_adds(&buf, draw_text(&d, 60, true));
 		if (draw_chance(&d, 70))

@@ -1,13 +1,7 @@
 #!/bin/bash
 # acquire, release, extend, force-release, wait: leases without a process.
 . "$(dirname "$0")/lib.sh"
-# On the store that the second argument names: file or git.
-S=file:$scratch/store
-if [ "${2-file}" = git ]; then
-	git init -q store
-	S=git:$scratch/store
-fi
-export HOLDFAST_STORE=$S
+use_store "${2-file}"
 
 # ---- acquire prints what a shell can read ----
 read -r token id < <("$holdfast" acquire x --owner alice)

@@ -5,6 +5,7 @@
 #	ok DESCRIPTION CMD...	one test: passes if CMD does
 #	is DESCRIPTION GOT WANT
 #	like DESCRIPTION GOT PATTERN	a bash pattern
+#	use_store file|git	makes $S, and has the command use it
 #	done_testing		prints the plan
 
 set -u
@@ -28,6 +29,15 @@ mkdir -m 700 "$HOLDFAST_RUNTIME_DIR"
 git config --global user.name t
 git config --global user.email t@example.org
 git config --global init.defaultBranch main
+
+use_store() {
+	S=file:$scratch/store
+	if [ "$1" = git ]; then
+		git init -q store
+		S=git:$scratch/store
+	fi
+	export HOLDFAST_STORE=$S
+}
 
 try() {
 	"$@" >"$scratch/.out" 2>"$scratch/.err" </dev/null

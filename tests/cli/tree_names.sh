@@ -1,13 +1,7 @@
 #!/bin/bash
 # --tree: names that are paths, in run, acquire, release, extend and what shows them.
 . "$(dirname "$0")/lib.sh"
-# On the store that the second argument names: file or git.
-S=file:$scratch/store
-if [ "${2-file}" = git ]; then
-	git init -q store
-	S=git:$scratch/store
-fi
-export HOLDFAST_STORE=$S
+use_store "${2-file}"
 
 # ---- what is shown ----
 read -r token id < <("$holdfast" acquire --tree repo/docs/api)

@@ -305,10 +305,10 @@ static void async__blocking_and_pending_ones_exclude_each_other(void **state)
 	hf_close(between);
 }
 
-const struct CMUnitTest async_many_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(async__thousands_wait_for_one_lock),
 	cmocka_unit_test(async__thousands_wait_for_as_many_locks),
 	cmocka_unit_test(async__cancelled_at_any_moment_leaves_nothing),
 	cmocka_unit_test(async__blocking_and_pending_ones_exclude_each_other),
 };
-const size_t async_many_test_count = HF_ARRAY_LEN(async_many_tests);
+const test_group async_many_tests = TEST_GROUP(tests);

@@ -1,12 +1,8 @@
-/* Leases through the public API, the same on every store. */
+/* A lease through the public API, the same on every store: had, waited for, kept, lost, seen. */
 #include "held.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdio.h>
 #include <sys/eventfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static void lease__is_exclusive_and_tokens_grow(void **state)
@@ -114,17 +110,14 @@ static void lease__is_renewed_as_often_as_its_heartbeat_says(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
 	const char *name = world_name("heartbeat");
-	hf_manager *m = world_open();
+	/* a session is not renewed */
+	hf_manager *m = world_open_if(under_test.detached);
 	int64_t end_ms = hf_boot_ms() + 10000;
 	int64_t renewals = 0;
 	hf_lock_info *info;
 	hf_lease *lease;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip(); /* a session is not renewed */
-	}
 	options.ttl_ms = 60000; /* a third of which is longer than this may take */
 	options.renew_ms = 20;
 	lease = take(m, name, &options);
@@ -206,17 +199,13 @@ static void lease__a_waiter_gets_in_soon_after_a_release(void **state)
 static void lease__without_renewal_expires_and_is_lost_before_another_has_it(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached);
 	const char *name = world_name("expire");
 	hf_lease *lease;
 	hf_lease *next;
 	hf_error error;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
 	options.ttl_ms = 400;
 	options.flags = HF_NO_RENEW;
 	lease = take(m, name, &options);
@@ -264,7 +253,7 @@ static void lease__loss_is_told_by_callback_and_descriptor(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
 	_Atomic int calls = 0;
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.detached);
 	hf_manager *other = world_open();
 	const char *name = world_name("lost");
 	struct pollfd poller = {.events = POLLIN};
@@ -273,11 +262,6 @@ static void lease__loss_is_told_by_callback_and_descriptor(void **state)
 	size_t ended = 0;
 
 	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		hf_close(other);
-		skip();
-	}
 	options.ttl_ms = 600;
 	options.on_lost = on_lost;
 	options.on_lost_arg = (void *)&calls;
@@ -295,216 +279,6 @@ static void lease__loss_is_told_by_callback_and_descriptor(void **state)
 	assert_int_equal(hf_release(lease, &error), HF_LOST);
 	assert_int_equal(calls, 1);
 	hf_close(other);
-	hf_close(m);
-}
-
-/* ---- taking ---- */
-
-static void lease__force_takes_it_and_tells_who_was_robbed(void **state)
-{
-	hf_acquire_options force = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
-	const char *name = world_name("force");
-	hf_lease *robbed;
-	hf_lease *robber;
-	hf_error error;
-
-	(void)state;
-	force.strategy = HF_FORCE_ACQUIRE;
-	if (!under_test.detached) {
-		assert_int_equal(hf_acquire(m, name, &force, &robber, &error), HF_INVALID);
-		hf_close(m);
-		return;
-	}
-	robbed = take(m, name, NULL);
-	robber = take(m, name, &force);
-	assert_true(hf_lease_token(robber) > hf_lease_token(robbed));
-	assert_int_equal(holders(m, name), 1);
-	assert_int_equal(hf_extend(robbed, 0, &error), HF_LOST);
-	assert_false(hf_lease_valid(robbed));
-	assert_int_equal(hf_release(robbed, &error), HF_LOST);
-	assert_int_equal(holders(m, name), 1);
-	give_back(robber);
-	hf_close(m);
-}
-
-static void lease__steal_stale_takes_only_what_is_not_renewed(void **state)
-{
-	hf_acquire_options lazy = HF_ACQUIRE_OPTIONS_INIT;
-	hf_acquire_options thief = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
-	hf_manager *other = world_open();
-	const char *name = world_name("steal");
-	hf_lease *lease;
-	hf_lease *stolen;
-	hf_error error;
-
-	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		hf_close(other);
-		skip();
-	}
-	thief.strategy = HF_STEAL_STALE;
-	thief.stale_after_ms = 400;
-	thief.wait_ms = 900;
-	/* Renewed every 200 ms: never stale. */
-	lazy.ttl_ms = 600;
-	lease = take(m, name, &lazy);
-	assert_int_equal(hf_acquire(other, name, &thief, &stolen, &error), HF_TIMED_OUT);
-	give_back(lease);
-	/* A long lease that nobody renews is. */
-	lazy.ttl_ms = 60000;
-	lazy.flags = HF_NO_RENEW;
-	lease = take(m, name, &lazy);
-	thief.wait_ms = 5000;
-	assert_int_equal(hf_acquire(other, name, &thief, &stolen, &error), HF_OK);
-	assert_true(hf_lease_token(stolen) > hf_lease_token(lease));
-	assert_int_equal(hf_release(lease, &error), HF_LOST);
-	give_back(stolen);
-	hf_close(other);
-	hf_close(m);
-}
-
-static void lease__a_lock_delay_keeps_it_closed_unless_released(void **state)
-{
-	hf_acquire_options delayed = HF_ACQUIRE_OPTIONS_INIT;
-	hf_acquire_options waiting = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
-	const char *name = world_name("delay");
-	hf_lease *lease;
-	hf_lease *next;
-	hf_error error;
-	int64_t start_ms;
-
-	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
-	delayed.lock_delay_ms = 700;
-	lease = take(m, name, &delayed);
-	give_back(lease);
-	assert_int_equal(try_it(m, name, NULL), HF_OK);
-	delayed.ttl_ms = 200;
-	delayed.flags = HF_NO_RENEW;
-	start_ms = hf_boot_ms();
-	lease = take(m, name, &delayed);
-	waiting.wait_ms = 5000;
-	assert_int_equal(hf_acquire(m, name, &waiting, &next, &error), HF_OK);
-	assert_true(hf_boot_ms() - start_ms >= 900);
-	give_back(next);
-	assert_int_equal(hf_release(lease, &error), HF_LOST);
-	hf_close(m);
-}
-
-/* ---- changing ---- */
-
-static void lease__upgrade_needs_to_be_alone_and_gets_a_new_token(void **state)
-{
-	hf_acquire_options shared = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
-	const char *name = world_name("upgrade");
-	hf_lease *a;
-	hf_lease *b;
-	hf_error error;
-
-	(void)state;
-	shared.mode = HF_SHARED;
-	a = take(m, name, &shared);
-	if (!under_test.detached) {
-		assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &error), HF_INVALID);
-		give_back(a);
-		hf_close(m);
-		return;
-	}
-	b = take(m, name, &shared);
-	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &error), HF_HELD);
-	assert_int_equal(hf_lease_mode(a), HF_SHARED);
-	give_back(b);
-	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &error), HF_OK);
-	assert_int_equal(hf_lease_mode(a), HF_EXCLUSIVE);
-	assert_true(hf_lease_token(a) >= 3);
-	assert_int_equal(try_it(m, name, &shared), HF_HELD);
-	assert_int_equal(hf_convert(a, HF_SHARED, &error), HF_OK);
-	assert_int_equal(try_it(m, name, &shared), HF_OK);
-	give_back(a);
-	hf_close(m);
-}
-
-static void lease__extend_changes_the_ttl(void **state)
-{
-	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
-	const char *name = world_name("extend");
-	hf_lease *lease;
-	hf_error error;
-
-	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
-	options.ttl_ms = 1000;
-	options.flags = HF_NO_RENEW;
-	lease = take(m, name, &options);
-	assert_int_equal(hf_extend(lease, 60000, &error), HF_OK);
-	assert_true(hf_lease_remaining_ms(lease) > 50000);
-	assert_int_equal(hf_extend(lease, 5, &error), HF_INVALID);
-	give_back(lease);
-	hf_close(m);
-}
-
-static void lease__what_was_lost_is_not_extended(void **state)
-{
-	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
-	const char *name = world_name("lost");
-	hf_lease *lease;
-	hf_error error;
-
-	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
-	options.ttl_ms = 2000;
-	options.flags = HF_NO_RENEW;
-	lease = take(m, name, &options);
-	while (hf_lease_valid(lease))
-		usleep(1000);
-	/* The store has it for some time yet: the margin of a tenth. */
-	assert_int_equal(hf_extend(lease, 0, &error), HF_LOST);
-	assert_int_equal(hf_convert(lease, HF_SHARED, &error), HF_LOST);
-	assert_int_equal(hf_lease_remaining_ms(lease), 0);
-	hf_release(lease, NULL);
-	hf_close(m);
-}
-
-static void lease__reentry_frees_the_lock_with_the_last_hold(void **state)
-{
-	hf_acquire_options again = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
-	const char *name = world_name("reenter");
-	hf_lease *outer;
-	hf_lease *inner;
-	hf_error error;
-
-	(void)state;
-	if (!under_test.detached) {
-		hf_close(m);
-		skip();
-	}
-	outer = take(m, name, NULL);
-	again.reenter = hf_lease_id(outer);
-	inner = take(m, name, &again);
-	assert_int_equal(hf_lease_token(inner), hf_lease_token(outer));
-	give_back(outer);
-	assert_int_equal(try_it(m, name, NULL), HF_HELD);
-	give_back(inner);
-	assert_int_equal(try_it(m, name, NULL), HF_OK);
-	again.reenter = "00000000000000000000000000000000";
-	assert_int_equal(hf_acquire(m, name, &again, &inner, &error), HF_LOST);
 	hf_close(m);
 }
 
@@ -588,171 +362,7 @@ static void lease__status_shows_who_holds_it(void **state)
 	hf_close(m);
 }
 
-/* ---- processes ---- */
-
-static int hold_and_tell(int i, void *arg)
-{
-	_Atomic int *in = arg;
-	hf_manager *m = world_open();
-	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_lease *lease;
-
-	(void)i;
-	options.ttl_ms = 600000;
-	if (hf_acquire(m, "held by a process", &options, &lease, NULL))
-		return 1;
-	*in = 1;
-	pause();
-	return 0;
-}
-
-static void lease__of_a_killed_process_is_free_at_once(void **state)
-{
-	_Atomic int *in = world_shared(sizeof(*in));
-	hf_manager *m = world_open();
-	int64_t start_ms;
-	hf_lease *lease;
-	pid_t pid;
-
-	(void)state;
-	if (!under_test.processes) {
-		hf_close(m);
-		skip();
-	}
-	pid = world_spawn(hold_and_tell, 0, (void *)in);
-	while (!*in)
-		usleep(1000);
-	assert_int_equal(try_it(m, "held by a process", NULL), HF_HELD);
-	kill(pid, SIGSTOP); /* stopped is not dead */
-	usleep(50000);
-	assert_int_equal(try_it(m, "held by a process", NULL), HF_HELD);
-	kill(pid, SIGKILL);
-	start_ms = hf_boot_ms();
-	lease = take(m, "held by a process", NULL);
-	assert_true(hf_boot_ms() - start_ms < 3000);
-	world_wait(pid);
-	give_back(lease);
-	hf_close(m);
-}
-
-static void lease__belongs_to_the_parent_after_a_fork(void **state)
-{
-	hf_manager *m = world_open();
-	hf_manager *other = world_open();
-	const char *name = world_name("fork");
-	hf_lease *lease = take(m, name, NULL);
-	int status;
-	pid_t pid;
-
-	(void)state;
-	fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		hf_lease *none;
-		int bad = hf_lease_valid(lease) || hf_lease_remaining_ms(lease) != 0;
-
-		bad = bad || hf_release(lease, NULL) != HF_OK;
-		bad = bad || hf_acquire(m, "x", NULL, &none, NULL) != HF_INVALID;
-		_exit(bad ? 1 : 0);
-	}
-	status = world_wait(pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 0);
-	assert_true(hf_lease_valid(lease));
-	assert_int_equal(try_it(other, name, NULL), HF_HELD);
-	give_back(lease);
-	hf_close(other);
-	hf_close(m);
-}
-
-static void lease__of_a_dead_parent_is_not_kept_by_a_forked_child(void **state)
-{
-	_Atomic int *in = world_shared(2 * sizeof(*in));
-	hf_manager *m = world_open();
-	pid_t parent;
-	hf_lease *lease;
-
-	(void)state;
-	if (!under_test.detached || !under_test.processes) {
-		hf_close(m);
-		skip();
-	}
-	fflush(stdout);
-	parent = fork();
-	if (parent == 0) {
-		hf_manager *mine = world_open();
-		pid_t child;
-
-		take(mine, "held by a parent", NULL);
-		child = fork();
-		if (child == 0) {
-			in[1] = 1;
-			sleep(20);
-			_exit(0);
-		}
-		in[0] = child;
-		pause();
-	}
-	while (!in[0] || !in[1])
-		usleep(1000);
-	kill(parent, SIGKILL);
-	world_wait(parent);
-	lease = take(m, "held by a parent", NULL);
-	assert_int_equal(kill(in[0], SIGKILL), 0); /* it was still there */
-	give_back(lease);
-	hf_close(m);
-}
-
-/* ---- threads ---- */
-
-struct threads {
-	hf_manager *m;
-	const char *name;
-	_Atomic int inside;
-	_Atomic int worst;
-	unsigned rounds;
-};
-
-static void *thread_loop(void *arg)
-{
-	struct threads *t = arg;
-	unsigned i;
-
-	for (i = 0; i < t->rounds; i++) {
-		hf_lease *lease;
-
-		if (hf_acquire(t->m, t->name, NULL, &lease, NULL))
-			return (void *)"failed";
-		if (++t->inside != 1)
-			t->worst++;
-		t->inside--;
-		if (hf_release(lease, NULL))
-			return (void *)"failed";
-	}
-	return NULL;
-}
-
-static void lease__one_manager_serves_many_threads(void **state)
-{
-	struct threads t = {.name = world_name("threads"), .rounds = world_scaled(200)};
-	pthread_t threads[8];
-	int i;
-
-	(void)state;
-	t.m = world_open();
-	for (i = 0; i < 8; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, thread_loop, &t), 0);
-	for (i = 0; i < 8; i++) {
-		void *result;
-
-		pthread_join(threads[i], &result);
-		assert_null(result);
-	}
-	assert_int_equal(t.worst, 0);
-	hf_close(t.m);
-}
-
-const struct CMUnitTest lease_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(lease__is_exclusive_and_tokens_grow),
 	cmocka_unit_test(lease__shared_holders_stand_together_and_keep_writers_out),
 	cmocka_unit_test(lease__a_shared_limit_counts_and_another_is_refused),
@@ -763,18 +373,7 @@ const struct CMUnitTest lease_tests[] = {
 	cmocka_unit_test(lease__without_renewal_expires_and_is_lost_before_another_has_it),
 	cmocka_unit_test(lease__is_kept_by_the_keeper_far_beyond_its_ttl),
 	cmocka_unit_test(lease__loss_is_told_by_callback_and_descriptor),
-	cmocka_unit_test(lease__force_takes_it_and_tells_who_was_robbed),
-	cmocka_unit_test(lease__steal_stale_takes_only_what_is_not_renewed),
-	cmocka_unit_test(lease__a_lock_delay_keeps_it_closed_unless_released),
-	cmocka_unit_test(lease__upgrade_needs_to_be_alone_and_gets_a_new_token),
-	cmocka_unit_test(lease__extend_changes_the_ttl),
-	cmocka_unit_test(lease__what_was_lost_is_not_extended),
-	cmocka_unit_test(lease__reentry_frees_the_lock_with_the_last_hold),
 	cmocka_unit_test(lease__is_released_by_id_fingerprint_or_owner_only_by_the_right_one),
 	cmocka_unit_test(lease__status_shows_who_holds_it),
-	cmocka_unit_test(lease__of_a_killed_process_is_free_at_once),
-	cmocka_unit_test(lease__belongs_to_the_parent_after_a_fork),
-	cmocka_unit_test(lease__of_a_dead_parent_is_not_kept_by_a_forked_child),
-	cmocka_unit_test(lease__one_manager_serves_many_threads),
 };
-const size_t lease_test_count = HF_ARRAY_LEN(lease_tests);
+const test_group lease_tests = TEST_GROUP(tests);

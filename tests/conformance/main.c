@@ -2,19 +2,46 @@
 #include "world.h"
 
 #include <stdio.h>
-#include <unistd.h>
 
-static size_t append(
-	struct CMUnitTest *all, size_t n, const struct CMUnitTest *tests, size_t count)
+static const test_group *const groups[] = {
+	&register_tests,
+	&register_watch_tests,
+	&register_history_tests,
+	&lease_tests,
+	&lease_change_tests,
+	&lease_process_tests,
+	&many_tests,
+	&tidy_tests,
+	&fence_tests,
+	&deadlock_tests,
+	&async_tests,
+	&async_end_tests,
+	&async_many_tests,
+	&tree_tests,
+	&tree_race_tests,
+	&no_tree_tests,
+	&race_tests,
+	&crowd_tests,
+};
+
+/* Has the store under test what this group is about? */
+static bool applies(const test_group *group)
 {
-	memcpy(all + n, tests, count * sizeof(*all));
-	return n + count;
+	if (group == &tree_tests || group == &tree_race_tests)
+		return under_test.detached;
+	if (group == &crowd_tests)
+		return under_test.processes && under_test.detached;
+	if (group == &no_tree_tests)
+		return !under_test.detached;
+	return true;
 }
 
 int main(int argc, char **argv)
 {
 	struct CMUnitTest *all;
+	size_t most = 0;
 	size_t n = 0;
+	size_t i;
 	int failed;
 
 	if (argc < 2) {
@@ -25,26 +52,17 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		cmocka_set_test_filter(argv[2]);
 	world_make(argv[1]);
-	all = calloc(register_test_count + lease_test_count + many_test_count +
-			     tidy_test_count + fence_test_count + deadlock_test_count +
-			     async_test_count + async_many_test_count + tree_test_count +
-			     no_tree_test_count + race_test_count,
-		sizeof(*all));
+	for (i = 0; i < HF_ARRAY_LEN(groups); i++)
+		most += groups[i]->count;
+	all = calloc(most, sizeof(*all));
 	if (!all)
 		return 2;
-	n = append(all, n, register_tests, register_test_count);
-	n = append(all, n, lease_tests, lease_test_count);
-	n = append(all, n, many_tests, many_test_count);
-	n = append(all, n, tidy_tests, tidy_test_count);
-	n = append(all, n, fence_tests, fence_test_count);
-	n = append(all, n, deadlock_tests, deadlock_test_count);
-	n = append(all, n, async_tests, async_test_count);
-	n = append(all, n, async_many_tests, async_many_test_count);
-	if (under_test.detached)
-		n = append(all, n, tree_tests, tree_test_count);
-	else
-		n = append(all, n, no_tree_tests, no_tree_test_count);
-	n = append(all, n, race_tests, race_test_count);
+	for (i = 0; i < HF_ARRAY_LEN(groups); i++) {
+		if (!applies(groups[i]))
+			continue;
+		memcpy(all + n, groups[i]->tests, groups[i]->count * sizeof(*all));
+		n += groups[i]->count;
+	}
 	failed = _cmocka_run_group_tests(argv[1], all, n, NULL, NULL);
 	free(all);
 	world_remove();

@@ -190,7 +190,8 @@ static bool one_lost(void *arg)
 static void many__the_loss_of_one_is_told(void **state)
 {
 	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = world_open();
+	/* a flock cannot be taken away */
+	hf_manager *m = world_open_if(under_test.detached);
 	hf_manager *other = world_open();
 	hf_want wants[MANY];
 	char names[MANY][64];
@@ -201,11 +202,6 @@ static void many__the_loss_of_one_is_told(void **state)
 
 	(void)state;
 	want_new(wants, MANY, m, names);
-	if (!under_test.detached) { /* a flock cannot be taken away */
-		hf_close(m);
-		hf_close(other);
-		skip();
-	}
 	options.ttl_ms = 300;
 	options.on_lost = note_loss;
 	options.on_lost_arg = &losses;
@@ -271,7 +267,7 @@ static void many__one_lost_while_waiting_is_had_again(void **state)
 {
 	struct waiting *w = world_shared(sizeof(*w));
 	/* Somebody has to keep a space in memory open. */
-	hf_manager *between = world_open();
+	hf_manager *between = world_open_if(under_test.detached);
 	char names[2][64];
 
 	(void)state;
@@ -279,10 +275,6 @@ static void many__one_lost_while_waiting_is_had_again(void **state)
 	snprintf(names[1], 64, "%s", world_name("b"));
 	w->names[0] = strcmp(names[0], names[1]) < 0 ? names[0] : names[1];
 	w->names[1] = w->names[0] == names[0] ? names[1] : names[0];
-	if (!under_test.detached) {
-		hf_close(between);
-		skip();
-	}
 	world_run(2, rob_while_waiting, w, 60);
 	assert_int_equal(w->losses, 0);
 	hf_close(between);
@@ -408,14 +400,10 @@ static int look_up(int i, void *arg)
 
 static void many__a_child_sees_what_is_held_above_it(void **state)
 {
-	hf_manager *m = world_open();
+	hf_manager *m = world_open_if(under_test.processes);
 	int i;
 
 	(void)state;
-	if (!under_test.processes) {
-		hf_close(m);
-		skip();
-	}
 	for (i = 0; i < 4; i++) {
 		struct above a = {world_name("above"), i & 1 ? HF_SHARED : HF_EXCLUSIVE, i & 2};
 		hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
@@ -430,7 +418,7 @@ static void many__a_child_sees_what_is_held_above_it(void **state)
 	hf_close(m);
 }
 
-const struct CMUnitTest many_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many__are_all_had_and_given_back),
 	cmocka_unit_test(many__none_is_kept_when_one_cannot_be_had),
 	cmocka_unit_test(many__share_one_time_to_wait),
@@ -442,4 +430,4 @@ const struct CMUnitTest many_tests[] = {
 	cmocka_unit_test(many__a_process_is_no_ancestor_of_itself),
 	cmocka_unit_test(many__a_child_sees_what_is_held_above_it),
 };
-const size_t many_test_count = sizeof(many_tests) / sizeof(many_tests[0]);
+const test_group many_tests = TEST_GROUP(tests);

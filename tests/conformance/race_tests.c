@@ -420,7 +420,7 @@ static void race__the_history_replays_to_the_present_record(void **state)
 	hf_close(m);
 }
 
-const struct CMUnitTest race_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(race__a_fresh_name_has_one_holder_and_growing_tokens),
 	cmocka_unit_test(race__a_used_name_has_one_holder_and_growing_tokens),
 	cmocka_unit_test(race__tokens_grow_while_the_lock_is_forgotten_over_and_over),
@@ -429,4 +429,4 @@ const struct CMUnitTest race_tests[] = {
 	cmocka_unit_test(race__contenders_killed_at_random_wedge_nothing),
 	cmocka_unit_test(race__the_history_replays_to_the_present_record),
 };
-const size_t race_test_count = HF_ARRAY_LEN(race_tests);
+const test_group race_tests = TEST_GROUP(tests);

@@ -1,95 +1,7 @@
-/* The register's own promises: R1, R2, R4 to R10 on the store's operations. */
-#include "world.h"
+/* What the register keeps: R1, R2, R6, R8 and R9 on the store's operations. */
+#include "register.h"
 
-#include <poll.h>
-#include <stdio.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
-
-/* A record as the rules would write it, with `counter` in it. */
-static char *record_text(const char *name, uint64_t gen, uint64_t counter)
-{
-	hf_record r;
-	hf_buf buf = HF_BUF_INIT;
-
-	hf_record_init(&r);
-	r.name = name;
-	r.gen = gen;
-	r.counter = counter;
-	r.event.gen = gen;
-	r.event.kind = HF_EV_BARRIER;
-	hf_record_encode(&r, NULL, &buf);
-	hf_record_free(&r);
-	assert_false(buf.failed);
-	return buf.data;
-}
-
-/* Swap over `expected` with an event whose line tells gen. */
-static hf_status put(register_under_test *r, const char *name, const hf_etag *expected,
-	uint64_t gen, uint64_t counter, hf_snapshot *reply)
-{
-	char *text = record_text(name, gen, counter);
-	char line[64];
-	hf_event_text event = {.summary = "test", .line = line};
-	hf_change change = {.data = text, .len = strlen(text), .event = &event};
-	hf_error error = {.kind = HF_OK};
-	hf_status st;
-
-	snprintf(line, sizeof(line), "gen=%llu kind=barrier", (unsigned long long)gen);
-	hf_snapshot_clear(reply);
-	st = r->ops->swap(r->store, name, expected, &change, reply, &error);
-	if (st && st != HF_CHANGED)
-		print_message("swap of %s: %s\n", name, error.text);
-	free(text);
-	return st;
-}
-
-static hf_snapshot look(register_under_test *r, const char *name)
-{
-	hf_snapshot s;
-	hf_error error;
-
-	memset(&s, 0, sizeof(s));
-	if (r->ops->read(r->store, name, &s, &error))
-		fail_msg("read of %s: %s", name, error.text);
-	assert_true(s.etag.len > 0);
-	return s;
-}
-
-static void parse(const char *name, const hf_snapshot *s, uint64_t *gen, uint64_t *counter)
-{
-	hf_record r;
-	hf_error error;
-
-	hf_record_init(&r);
-	*gen = s->floor;
-	*counter = 0;
-	if (s->len) {
-		if (hf_record_decode(&r, s->data, s->len, name, &error))
-			fail_msg("%s", error.text);
-		*gen = r.gen;
-		*counter = r.counter;
-	}
-	hf_record_free(&r);
-}
-
-/* Write once over whatever is there; the etag it has then. */
-static hf_etag write_once(register_under_test *r, const char *name)
-{
-	hf_snapshot s = look(r, name);
-	hf_snapshot reply;
-	hf_etag etag;
-	uint64_t gen;
-	uint64_t counter;
-
-	memset(&reply, 0, sizeof(reply));
-	parse(name, &s, &gen, &counter);
-	assert_int_equal(put(r, name, &s.etag, gen + 1, counter + 1, &reply), HF_OK);
-	etag = reply.etag;
-	hf_snapshot_clear(&s);
-	hf_snapshot_clear(&reply);
-	return etag;
-}
 
 /* ---- R1 ---- */
 
@@ -230,10 +142,7 @@ static void R2__forgetting_raises_the_floor_of_what_comes_after(void **state)
 	hf_error error;
 
 	(void)state;
-	if (!r.ops->forget) {
-		world_register_close(&r);
-		skip();
-	}
+	world_register_needs(&r, r.ops->forget != NULL);
 	write_once(&r, name);
 	s = look(&r, name);
 	assert_int_equal(r.ops->forget(r.store, name, &s.etag, 123456, &error), HF_OK);
@@ -261,10 +170,7 @@ static void R8__forgetting_what_changed_meanwhile_is_refused(void **state)
 	hf_error error;
 
 	(void)state;
-	if (!r.ops->forget) {
-		world_register_close(&r);
-		skip();
-	}
+	world_register_needs(&r, r.ops->forget != NULL);
 	old = write_once(&r, name);
 	write_once(&r, name);
 	assert_int_equal(r.ops->forget(r.store, name, &old, 5, &error), HF_CHANGED);
@@ -385,125 +291,6 @@ static void R6__any_name_comes_back_from_list_as_it_went_in(void **state)
 
 /* ---- R7 ---- */
 
-struct late_write {
-	const char *name;
-	register_under_test shared;
-	int64_t delay_ms;
-};
-
-static int write_later(int i, void *arg)
-{
-	struct late_write *w = arg;
-	register_under_test r = under_test.processes ? world_register() : w->shared;
-
-	(void)i;
-	usleep((useconds_t)w->delay_ms * 1000);
-	write_once(&r, w->name);
-	if (under_test.processes)
-		world_register_close(&r);
-	return 0;
-}
-
-static int watch_it(int i, void *arg)
-{
-	struct late_write *w = arg;
-	register_under_test r = under_test.processes ? world_register() : w->shared;
-	hf_snapshot s = look(&r, w->name);
-	int64_t start_ms = hf_boot_ms();
-	hf_error error;
-	bool changed = false;
-
-	(void)i;
-	while (!changed && hf_boot_ms() - start_ms < 8000) {
-		hf_snapshot now;
-
-		if (r.ops->watch(r.store, w->name, &s.etag, 8000, -1, &error))
-			return 1;
-		now = look(&r, w->name);
-		changed = !hf_etag_equal(&now.etag, &s.etag);
-		hf_snapshot_clear(&now);
-	}
-	hf_snapshot_clear(&s);
-	if (under_test.processes)
-		world_register_close(&r);
-	/* Woken by the change, not by the time running out. */
-	return changed && hf_boot_ms() - start_ms < 4000 ? 0 : 1;
-}
-
-static int watch_or_write(int i, void *arg)
-{
-	return i == 0 ? write_later(i, arg) : watch_it(i, arg);
-}
-
-static void R7__a_watch_does_not_sleep_past_a_change(void **state)
-{
-	struct late_write w = {.delay_ms = 300};
-	int round;
-
-	(void)state;
-	w.shared = world_register();
-	if (!w.shared.ops->watch) {
-		world_register_close(&w.shared);
-		skip();
-	}
-	for (round = 0; round < 3; round++) {
-		w.name = world_name("watch");
-		if (round) /* first a name never used, then one in use */
-			write_once(&w.shared, w.name);
-		world_run(3, watch_or_write, &w, 30);
-	}
-	world_register_close(&w.shared);
-}
-
-static void R7__a_watch_of_an_old_state_returns_at_once(void **state)
-{
-	register_under_test r = world_register();
-	const char *name = world_name("watch");
-	hf_etag old;
-	hf_error error;
-	int64_t start_ms;
-
-	(void)state;
-	if (!r.ops->watch) {
-		world_register_close(&r);
-		skip();
-	}
-	old = write_once(&r, name);
-	write_once(&r, name);
-	start_ms = hf_boot_ms();
-	assert_int_equal(r.ops->watch(r.store, name, &old, 8000, -1, &error), HF_OK);
-	assert_true(hf_boot_ms() - start_ms < 4000);
-	world_register_close(&r);
-}
-
-static void R7__a_watch_ends_with_its_time_or_when_cancelled(void **state)
-{
-	register_under_test r = world_register();
-	const char *name = world_name("watch");
-	hf_etag now;
-	hf_error error;
-	int64_t start_ms;
-	uint64_t one = 1;
-	int fd = eventfd(0, EFD_CLOEXEC);
-
-	(void)state;
-	if (!r.ops->watch) {
-		close(fd);
-		world_register_close(&r);
-		skip();
-	}
-	now = write_once(&r, name);
-	start_ms = hf_boot_ms();
-	assert_int_equal(r.ops->watch(r.store, name, &now, 100, -1, &error), HF_OK);
-	assert_true(hf_boot_ms() - start_ms < 4000);
-	assert_int_equal(write(fd, &one, sizeof(one)), sizeof(one));
-	start_ms = hf_boot_ms();
-	assert_int_equal(r.ops->watch(r.store, name, &now, 8000, fd, &error), HF_OK);
-	assert_true(hf_boot_ms() - start_ms < 4000);
-	close(fd);
-	world_register_close(&r);
-}
-
 /* ---- R8 ---- */
 
 static void R8__no_descriptor_and_no_file_stays_behind(void **state)
@@ -543,10 +330,7 @@ static void R9__damage_is_said_and_never_taken_for_free(void **state)
 	hf_status st;
 
 	(void)state;
-	if (!under_test.processes) {
-		world_register_close(&r);
-		skip();
-	}
+	world_register_needs(&r, under_test.processes);
 	write_once(&r, name);
 	world_damage(name);
 	memset(&s, 0, sizeof(s));
@@ -558,7 +342,8 @@ static void R9__damage_is_said_and_never_taken_for_free(void **state)
 		hf_record_init(&record);
 		assert_true(s.len > 0);
 		assert_int_equal(
-			hf_record_decode(&record, s.data, s.len, name, &error), HF_CORRUPT);
+			hf_record_decode(&record, s.data, s.len, name, HF_RECORD_WHOLE, &error),
+			HF_CORRUPT);
 		hf_record_free(&record);
 	} else if (!s.foreign) {
 		assert_int_equal(st, HF_CORRUPT);
@@ -569,128 +354,6 @@ static void R9__damage_is_said_and_never_taken_for_free(void **state)
 }
 
 /* ---- R10 ---- */
-
-struct lines {
-	unsigned count;
-	uint64_t gens[512];
-};
-
-static int note_line(void *arg, const char *line)
-{
-	struct lines *l = arg;
-	char *text = strdup(line);
-	hf_record_event ev;
-
-	assert_true(hf_event_decode(text, &ev));
-	if (l->count < 512)
-		l->gens[l->count++] = ev.gen;
-	free(text);
-	return 0;
-}
-
-static void R10__each_event_is_in_the_history_newest_first(void **state)
-{
-	enum { EVENTS = 60 };
-	register_under_test r = world_register();
-	const char *name = world_name("history");
-	struct lines lines = {.count = 0};
-	hf_snapshot s = look(&r, name);
-	uint64_t floor = s.floor;
-	hf_error error;
-	unsigned i;
-
-	(void)state;
-	hf_snapshot_clear(&s);
-	if (!r.ops->history) {
-		world_register_close(&r);
-		skip();
-	}
-	for (i = 0; i < EVENTS; i++)
-		write_once(&r, name);
-	if (r.ops->history(r.store, name, 0, note_line, &lines, &error))
-		fail_msg("%s", error.text);
-	assert_int_equal(lines.count, EVENTS);
-	for (i = 0; i < EVENTS; i++)
-		assert_int_equal(lines.gens[i], floor + EVENTS - i);
-	lines.count = 0;
-	assert_int_equal(r.ops->history(r.store, name, 7, note_line, &lines, &error), HF_OK);
-	assert_int_equal(lines.count, 7);
-	assert_int_equal(lines.gens[0], floor + EVENTS);
-	world_register_close(&r);
-}
-
-static void R10__an_amendment_does_not_grow_the_history(void **state)
-{
-	register_under_test r = world_register();
-	const char *name = world_name("amend");
-	struct lines lines = {.count = 0};
-	hf_snapshot s;
-	hf_snapshot reply;
-	hf_error error;
-	uint64_t i;
-
-	(void)state;
-	memset(&reply, 0, sizeof(reply));
-	if (!(r.ops->capabilities(r.store) & HF_CAP_AMEND)) {
-		world_register_close(&r);
-		skip();
-	}
-	write_once(&r, name);
-	s = look(&r, name);
-	for (i = 0; i < 20; i++) {
-		char *text = record_text(name, 100000 + i, 1);
-		hf_change change = {.data = text, .len = strlen(text)};
-
-		hf_snapshot_clear(&reply);
-		assert_int_equal(
-			r.ops->swap(r.store, name, &s.etag, &change, &reply, &error), HF_OK);
-		assert_false(hf_etag_equal(&s.etag, &reply.etag));
-		hf_snapshot_clear(&s);
-		s = look(&r, name);
-		assert_int_equal(s.len, strlen(text));
-		assert_memory_equal(s.data, text, s.len);
-		free(text);
-	}
-	assert_int_equal(r.ops->history(r.store, name, 0, note_line, &lines, &error), HF_OK);
-	assert_int_equal(lines.count, 1);
-	hf_snapshot_clear(&s);
-	hf_snapshot_clear(&reply);
-	world_register_close(&r);
-}
-
-static void R10__pruning_keeps_the_newest_and_the_state(void **state)
-{
-	register_under_test r = world_register();
-	const char *name = world_name("prune");
-	struct lines lines = {.count = 0};
-	hf_snapshot before;
-	hf_snapshot after;
-	hf_error error;
-	unsigned i;
-
-	(void)state;
-	if (!r.ops->prune) {
-		world_register_close(&r);
-		skip();
-	}
-	for (i = 0; i < 50; i++)
-		write_once(&r, name);
-	before = look(&r, name);
-	if (r.ops->prune(r.store, name, 5, &error))
-		fail_msg("%s", error.text);
-	after = look(&r, name);
-	assert_int_equal(before.len, after.len);
-	assert_memory_equal(before.data, after.data, after.len);
-	assert_int_equal(r.ops->history(r.store, name, 0, note_line, &lines, &error), HF_OK);
-	assert_true(lines.count >= 5 && lines.count <= 10);
-	write_once(&r, name);
-	lines.count = 0;
-	assert_int_equal(r.ops->history(r.store, name, 0, note_line, &lines, &error), HF_OK);
-	assert_true(lines.count >= 6 && lines.count <= 11);
-	hf_snapshot_clear(&before);
-	hf_snapshot_clear(&after);
-	world_register_close(&r);
-}
 
 static void register__records_may_grow_and_shrink(void **state)
 {
@@ -723,7 +386,7 @@ static void register__records_may_grow_and_shrink(void **state)
 		g->group = g->id;
 		g->token = 1;
 		g->info = info;
-		hf_record_encode(&record, NULL, &text);
+		hf_record_encode(&record, NULL, HF_RECORD_NEAR, &text);
 		change.data = text.data;
 		change.len = text.len;
 		if (r.ops->swap(r.store, name, &s.etag, &change, &reply, &error))
@@ -741,21 +404,15 @@ static void register__records_may_grow_and_shrink(void **state)
 	world_register_close(&r);
 }
 
-const struct CMUnitTest register_tests[] = {
+static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(R1__of_all_swaps_that_name_one_state_one_succeeds),
 	cmocka_unit_test(R1__a_refused_swap_hands_back_the_present_state),
 	cmocka_unit_test(R2__a_state_once_left_never_compares_equal_again),
 	cmocka_unit_test(R2__forgetting_raises_the_floor_of_what_comes_after),
 	cmocka_unit_test(R8__forgetting_what_changed_meanwhile_is_refused),
 	cmocka_unit_test(R6__any_name_comes_back_from_list_as_it_went_in),
-	cmocka_unit_test(R7__a_watch_does_not_sleep_past_a_change),
-	cmocka_unit_test(R7__a_watch_of_an_old_state_returns_at_once),
-	cmocka_unit_test(R7__a_watch_ends_with_its_time_or_when_cancelled),
 	cmocka_unit_test(R8__no_descriptor_and_no_file_stays_behind),
 	cmocka_unit_test(R9__damage_is_said_and_never_taken_for_free),
-	cmocka_unit_test(R10__each_event_is_in_the_history_newest_first),
-	cmocka_unit_test(R10__an_amendment_does_not_grow_the_history),
-	cmocka_unit_test(R10__pruning_keeps_the_newest_and_the_state),
 	cmocka_unit_test(register__records_may_grow_and_shrink),
 };
-const size_t register_test_count = HF_ARRAY_LEN(register_tests);
+const test_group register_tests = TEST_GROUP(tests);

@@ -1,5 +1,7 @@
 #include "world.h"
 
+#include "../scale.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -16,13 +18,7 @@ world under_test;
 
 unsigned world_scaled(unsigned rounds)
 {
-	const char *scale = getenv("HF_TEST_SCALE");
-	uint64_t percent = 100;
-
-	if (scale && !hf_parse_u64(scale, &percent))
-		percent = 100;
-	rounds = (unsigned)(rounds * percent / 100);
-	return rounds ? rounds : 1;
+	return test_rounds(rounds, 1);
 }
 
 void world_command(const char *const argv[])
@@ -113,6 +109,13 @@ hf_manager *world_open(void)
 	return m;
 }
 
+hf_manager *world_open_if(bool has)
+{
+	if (!has)
+		skip();
+	return world_open();
+}
+
 register_under_test world_register(void)
 {
 	register_under_test r = {.ops = NULL};
@@ -132,6 +135,14 @@ register_under_test world_register(void)
 void world_register_close(register_under_test *r)
 {
 	r->ops->close(r->store);
+}
+
+void world_register_needs(register_under_test *r, bool has)
+{
+	if (has)
+		return;
+	world_register_close(r);
+	skip();
 }
 
 bool world_record_has(const char *name, const char *text)

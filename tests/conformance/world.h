@@ -37,6 +37,8 @@ void world_remove(void);
 
 /* A manager on the store under test; state and runtime folders in scratch. */
 hf_manager *world_open(void);
+/* The same; the test is skipped on a store that has not what it is about. */
+hf_manager *world_open_if(bool has);
 /* The register itself. */
 typedef struct register_under_test {
 	const hf_store_ops *ops;
@@ -44,6 +46,8 @@ typedef struct register_under_test {
 } register_under_test;
 register_under_test world_register(void);
 void world_register_close(register_under_test *r);
+/* Close it and skip the test on a store that has not what it is about. */
+void world_register_needs(register_under_test *r, bool has);
 
 /* Does the stored record of `name` hold this text? */
 bool world_record_has(const char *name, const char *text);
@@ -84,27 +88,33 @@ void world_command(const char *const argv[]);
 /* True if `fn` becomes true within ms. */
 bool world_eventually(bool (*fn)(void *arg), void *arg, int64_t ms);
 
-extern const struct CMUnitTest register_tests[];
-extern const size_t register_test_count;
-extern const struct CMUnitTest lease_tests[];
-extern const size_t lease_test_count;
-extern const struct CMUnitTest deadlock_tests[];
-extern const size_t deadlock_test_count;
-extern const struct CMUnitTest many_tests[];
-extern const size_t many_test_count;
-extern const struct CMUnitTest tidy_tests[];
-extern const size_t tidy_test_count;
-extern const struct CMUnitTest fence_tests[];
-extern const size_t fence_test_count;
-extern const struct CMUnitTest async_tests[];
-extern const size_t async_test_count;
-extern const struct CMUnitTest async_many_tests[];
-extern const size_t async_many_test_count;
-extern const struct CMUnitTest tree_tests[];
-extern const size_t tree_test_count;
-extern const struct CMUnitTest no_tree_tests[];
-extern const size_t no_tree_test_count;
-extern const struct CMUnitTest race_tests[];
-extern const size_t race_test_count;
+/* What each file of tests has; main.c runs them in this order. */
+typedef struct test_group {
+	const struct CMUnitTest *tests;
+	size_t count;
+} test_group;
+#define TEST_GROUP(tests)                  \
+	{                                  \
+		tests, HF_ARRAY_LEN(tests) \
+	}
+
+extern const test_group register_tests;
+extern const test_group register_watch_tests;
+extern const test_group register_history_tests;
+extern const test_group lease_tests;
+extern const test_group lease_change_tests;
+extern const test_group lease_process_tests;
+extern const test_group many_tests;
+extern const test_group tidy_tests;
+extern const test_group fence_tests;
+extern const test_group deadlock_tests;
+extern const test_group async_tests;
+extern const test_group async_end_tests;
+extern const test_group async_many_tests;
+extern const test_group tree_tests;
+extern const test_group tree_race_tests;
+extern const test_group no_tree_tests;
+extern const test_group race_tests;
+extern const test_group crowd_tests;
 
 #endif

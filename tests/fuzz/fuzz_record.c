@@ -40,11 +40,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	hf_record_init(&first);
 	hf_record_init(&second);
-	if (!hf_record_decode(&first, (const char *)data, size, NULL, &error)) {
-		hf_record_encode(&first, NULL, &text);
-		if (hf_record_decode(&second, text.data, text.len, first.name, &error))
+	if (!hf_record_decode(
+		    &first, (const char *)data, size, NULL, HF_RECORD_WHOLE, &error)) {
+		hf_record_encode(&first, NULL, HF_RECORD_NEAR, &text);
+		if (hf_record_decode(
+			    &second, text.data, text.len, first.name, HF_RECORD_WHOLE, &error))
 			abort();
-		hf_record_encode(&second, NULL, &again);
+		hf_record_encode(&second, NULL, HF_RECORD_NEAR, &again);
 		if (text.len != again.len || memcmp(text.data, again.data, text.len) != 0)
 			abort();
 		ask_everything(&first);

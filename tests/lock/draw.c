@@ -21,15 +21,13 @@ size_t draw_rounds(size_t rounds)
 	return percent < 100 ? rounds * (size_t)percent / 100 + 1 : rounds;
 }
 
-uint64_t draw_seed(size_t i)
-{
-	return from_environment("HF_SEED", 1) + i;
-}
+uint64_t seed_now;
 
-void draw_init(draw *d, uint64_t seed)
+void draw_begin(draw *d, size_t round)
 {
+	seed_now = from_environment("HF_SEED", 1) + round;
 	memset(d, 0, sizeof(*d));
-	hf_rng_seed(&d->rng, seed);
+	hf_rng_seed(&d->rng, seed_now);
 }
 
 void draw_free(draw *d)

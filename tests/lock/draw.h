@@ -18,11 +18,18 @@ typedef struct draw {
 
 /* How many rounds, after HF_TEST_SCALE (a percentage). */
 size_t draw_rounds(size_t rounds);
-/* The seed of round i: HF_SEED + i. */
-uint64_t draw_seed(size_t i);
-
-void draw_init(draw *d, uint64_t seed);
+/* The seed of the last draw_begin(): HF_SEED, or a fixed one, and the round. */
+extern uint64_t seed_now;
+void draw_begin(draw *d, size_t round);
 void draw_free(draw *d);
+/* cmocka's assert_true(), with the seed that runs it again. */
+#define CHECK(condition)                                                                       \
+	do {                                                                                   \
+		if (!(condition))                                                              \
+			fail_msg(                                                              \
+				"HF_SEED=%llu: %s", (unsigned long long)seed_now, #condition); \
+	} while (0)
+
 uint64_t draw_below(draw *d, uint64_t n);
 bool draw_chance(draw *d, unsigned percent);
 

@@ -1,51 +1,10 @@
 /* Acquiring without blocking, from a store that answers late or not (moody_store.c). */
-#include <dlfcn.h>
+#include "moody_helper.h"
+
 #include <poll.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-#include <holdfast/holdfast.h>
-
-#include "../store/scratch.h"
-#include "base/base.h"
-#include "moody.h"
-
-static moody *store;
-
-static hf_manager *open_url(const char *url)
-{
-	hf_open_options o = HF_OPEN_OPTIONS_INIT;
-	hf_manager *m;
-	hf_error error;
-
-	o.module_dir = getenv("HF_TEST_MODULES");
-	o.runtime_dir = scratch_path("run");
-	o.state_dir = "";
-	if (hf_open(url, &o, &m, &error))
-		fail_msg("%s", error.text);
-	return m;
-}
-
-static hf_manager *open_moody(void)
-{
-	hf_manager *m = open_url("moody:space");
-	char path[512];
-	void *handle;
-
-	snprintf(path, sizeof(path), "%s/holdfast-store-moody.so", getenv("HF_TEST_MODULES"));
-	handle = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
-	assert_non_null(handle);
-	store = dlsym(handle, MOODY_SYMBOL);
-	assert_non_null(store);
-	return m;
-}
 
 static hf_pending *start(hf_manager *m, const char *name, const hf_acquire_options *options)
 {
@@ -233,17 +192,6 @@ static int wait_in_a_crowd(void *arg)
 	return 0;
 }
 
-static size_t waiters(hf_manager *m, const char *name)
-{
-	hf_lock_info *info;
-	size_t n;
-
-	assert_int_equal(hf_lock_status(m, name, &info, NULL), HF_OK);
-	n = info->waiter_count;
-	hf_lock_info_free(info);
-	return n;
-}
-
 /* More rings than its bell has room for, at once: those behind the first have no other. */
 static void async__no_ring_is_missed_that_the_bell_had_no_room_for(void **state)
 {
@@ -285,25 +233,16 @@ static void async__no_ring_is_missed_that_the_bell_had_no_room_for(void **state)
 	hf_close(m);
 }
 
-static int make_scratch(void **state)
+static int answer_at_once(void **state)
 {
-	(void)state;
-	scratch_make();
-	return 0;
-}
-
-static int clear_scratch(void **state)
-{
-	(void)state;
 	if (store) {
 		store->late_ms = 0;
 		store->silent = false;
 	}
-	scratch_clear();
-	return 0;
+	return scratch_end(state);
 }
 
-#define A_TEST(name) cmocka_unit_test_setup_teardown(name, make_scratch, clear_scratch)
+#define A_TEST(name) cmocka_unit_test_setup_teardown(name, scratch_begin, answer_at_once)
 
 int main(void)
 {

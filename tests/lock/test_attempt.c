@@ -89,7 +89,7 @@ static void hold(world *w)
 	g->group = other_id;
 	g->owner = "other";
 	g->token = 3;
-	hf_record_encode(&r, NULL, &text);
+	hf_record_encode(&r, NULL, HF_RECORD_NEAR, &text);
 	take_over(w, text.data, text.len);
 	hf_buf_free(&text);
 	hf_record_free(&r);

@@ -74,10 +74,12 @@ static hf_waiter *wait_in(struct space *s, bool in_line, const char *name, const
 	hf_waiter *w = hf_record_add_waiter(r);
 
 	assert_non_null(w);
-	w->want.id = w->want.group = w->want.owner = id;
+	w->want.id = w->want.group = id;
+	w->want.owner = "somebody";
 	w->want.mode = mode;
 	w->want.limit = limit;
 	w->arrival = r->waiter_count;
+	w->claim_ms = 2000;
 	if (keeps) {
 		hf_buf *under = &s->under[s->under_count++];
 
@@ -111,7 +113,7 @@ static bool lost(void *arg, const char *id)
 	return false;
 }
 
-static bool look(struct space *s, bool in_line, const char *name, const char *id)
+static bool look_at(struct space *s, const hf_record *record, bool in_line, const char *id)
 {
 	const hf_deadlock_source source = {.arg = s,
 		.read = read_store,
@@ -120,10 +122,14 @@ static bool look(struct space *s, bool in_line, const char *name, const char *id
 		.lost = lost};
 	hf_deadlock d = {.passed_over = 0};
 
-	assert_int_equal(
-		hf_deadlock_look(record_of(s, in_line, name), in_line, id, &source, &d), HF_OK);
+	assert_int_equal(hf_deadlock_look(record, in_line, id, &source, &d), HF_OK);
 	hf_buf_free(&d.words);
 	return d.found;
+}
+
+static bool look(struct space *s, bool in_line, const char *name, const char *id)
+{
+	return look_at(s, record_of(s, in_line, name), in_line, id);
 }
 
 /* ---- found ---- */
@@ -171,6 +177,43 @@ static void circle__behind_one_who_holds_nothing_is_found(void **state)
 	/* Without him b and a would share x. */
 	record_of(s, false, "x")->waiter_count = 0;
 	assert_false(look(s, false, "y", "a"));
+	free_space(s);
+}
+
+/* An attempt has read the ends of a long line: what closes the circle is between. */
+static void circle__through_the_middle_of_a_long_line_is_found(void **state)
+{
+	static const char b[] = "0123456789abcdef0123456789abcdef";
+	struct space *s = new_space();
+	hf_buf text = HF_BUF_INIT;
+	static char ids[40][HF_ID_LEN + 1];
+	hf_record folded;
+	hf_error error;
+	int i;
+
+	(void)state;
+	hold(s, false, "x", "a", HF_SHARED, 0);
+	hold(s, false, "y", b, HF_EXCLUSIVE, 0);
+	for (i = 0; i < 40; i++) {
+		hf_new_id(ids[i]);
+		(void)wait_in(
+			s, false, "x", ids[i], i == 25 ? HF_EXCLUSIVE : HF_SHARED, 0, NULL);
+	}
+	(void)wait_in(s, false, "x", b, HF_SHARED, 0, "y");
+	(void)wait_in(s, false, "y", "a", HF_EXCLUSIVE, 0, "x");
+	record_of(s, false, "x")->gen = 100;
+	record_of(s, false, "x")->counter = 100;
+	record_of(s, false, "x")->grants[0].token = 1;
+	record_of(s, false, "x")->grants[0].gen = 1;
+	hf_record_encode(record_of(s, false, "x"), NULL, HF_RECORD_NEAR, &text);
+	hf_record_init(&folded);
+	if (hf_record_decode(&folded, text.data, text.len, "x", HF_RECORD_NEAR, &error))
+		fail_msg("%s", error.text);
+	assert_true(folded.far_count > 0);
+	assert_true(look_at(s, &folded, false, b));
+	assert_true(look(s, false, "y", "a"));
+	hf_record_free(&folded);
+	hf_buf_free(&text);
 	free_space(s);
 }
 
@@ -248,6 +291,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(circle__is_found_wherever_they_wait),
 		cmocka_unit_test(circle__behind_one_who_holds_nothing_is_found),
+		cmocka_unit_test(circle__through_the_middle_of_a_long_line_is_found),
 		cmocka_unit_test(circle__is_none_if_one_of_them_is_dead),
 		cmocka_unit_test(circle__is_none_where_a_sharer_makes_room),
 		cmocka_unit_test(circle__is_none_if_intentions_may_go_together),

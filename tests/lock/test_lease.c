@@ -1,66 +1,12 @@
 /* Leases in hand, on a store that answers late or not: moody_store.c. */
-#include <dlfcn.h>
+#include "moody_helper.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-#include <holdfast/holdfast.h>
-
-#include "../store/scratch.h"
-#include "base/base.h"
-#include "moody.h"
-
-static moody *store;
-
-static hf_manager *open_store(void)
-{
-	hf_open_options o = HF_OPEN_OPTIONS_INIT;
-	hf_manager *m;
-	hf_error error;
-	char path[512];
-	void *handle;
-
-	o.module_dir = getenv("HF_TEST_MODULES");
-	o.runtime_dir = scratch_path("run");
-	o.state_dir = "";
-	if (hf_open("moody:space", &o, &m, &error))
-		fail_msg("%s", error.text);
-	snprintf(path, sizeof(path), "%s/holdfast-store-moody.so", o.module_dir);
-	handle = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
-	assert_non_null(handle);
-	store = dlsym(handle, MOODY_SYMBOL);
-	assert_non_null(store);
-	return m;
-}
-
-static hf_lease *take(hf_manager *m, const char *name, const hf_acquire_options *options)
-{
-	hf_lease *lease;
-	hf_error error;
-
-	if (hf_acquire(m, name, options, &lease, &error))
-		fail_msg("%s", error.text);
-	return lease;
-}
-
-static size_t holders(hf_manager *m, const char *name)
-{
-	hf_lock_info *info;
-	size_t n;
-
-	assert_int_equal(hf_lock_status(m, name, &info, NULL), HF_OK);
-	n = info->holder_count;
-	hf_lock_info_free(info);
-	return n;
-}
 
 static void sleep_ms(int64_t ms)
 {
@@ -70,7 +16,7 @@ static void sleep_ms(int64_t ms)
 static void lease__is_renewed_after_a_call_that_took_long(void **state)
 {
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = open_store();
+	hf_manager *m = open_moody();
 	hf_lease *lease;
 
 	(void)state;
@@ -89,7 +35,7 @@ static void lease__is_renewed_after_a_call_that_took_long(void **state)
 static void lease__that_is_given_a_ttl_later_is_renewed(void **state)
 {
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = open_store();
+	hf_manager *m = open_moody();
 	hf_lease *lease;
 
 	(void)state;
@@ -115,7 +61,7 @@ static void *shorten(void *lease)
 static void lease__is_trusted_for_a_shorter_ttl_from_when_it_is_asked_for(void **state)
 {
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = open_store();
+	hf_manager *m = open_moody();
 	pthread_t thread;
 	hf_lease *lease;
 
@@ -141,7 +87,7 @@ static void lease__is_trusted_for_a_shorter_ttl_from_when_it_is_asked_for(void *
 static void lease__whose_shorter_ttl_is_refused_is_as_before(void **state)
 {
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = open_store();
+	hf_manager *m = open_moody();
 	hf_lease *lease;
 
 	(void)state;
@@ -158,8 +104,8 @@ static void lease__whose_shorter_ttl_is_refused_is_as_before(void **state)
 static void lease__outlives_its_manager_as_a_handle_only(void **state)
 {
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = open_store();
-	hf_manager *other = open_store();
+	hf_manager *m = open_moody();
+	hf_manager *other = open_moody();
 	hf_lease *bound = take(m, "bound", NULL);
 	hf_lease *detached;
 	hf_error error;
@@ -191,7 +137,7 @@ static void lost(hf_lease *lease, void *arg)
 static void lease__without_a_ttl_learns_of_its_loss_when_it_asks(void **state)
 {
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = open_store();
+	hf_manager *m = open_moody();
 	_Atomic int calls = 0;
 	hf_lease *lease;
 
@@ -211,7 +157,7 @@ static void lease__without_a_ttl_learns_of_its_loss_when_it_asks(void **state)
 
 static void liveness__is_one_descriptor_that_fork_closes_and_a_copy_survives(void **state)
 {
-	hf_manager *m = open_store();
+	hf_manager *m = open_moody();
 	hf_lease *a = take(m, "a", NULL);
 	hf_lease *b = take(m, "b", NULL);
 	int fd = hf_lease_liveness_fd(a);
@@ -250,10 +196,6 @@ int main(void)
 		cmocka_unit_test(
 			liveness__is_one_descriptor_that_fork_closes_and_a_copy_survives),
 	};
-	int failed;
 
-	scratch_make();
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	scratch_clear();
-	return failed;
+	return cmocka_run_group_tests(tests, scratch_begin, scratch_end);
 }

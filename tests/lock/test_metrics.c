@@ -1,65 +1,31 @@
 /* What hf_metrics_get() counts, to the number. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "metrics_helper.h"
 
-#include <cmocka.h>
-
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
-#include <poll.h>
 #include <unistd.h>
 
-#include "base/base.h"
-
-static hf_manager *open_store(const char *url)
-{
-	hf_open_options options = HF_OPEN_OPTIONS_INIT;
-	hf_manager *m;
-
-	options.state_dir = "";
-	assert_int_equal(hf_open(url, &options, &m, NULL), HF_OK);
-	return m;
-}
-
-static hf_metrics of(hf_manager *m, const char *name)
-{
-	hf_metrics metrics = HF_METRICS_INIT;
-
-	assert_int_equal(hf_metrics_get(m, name, &metrics, NULL), HF_OK);
-	return metrics;
-}
-
-static hf_lease *acquire(hf_manager *m, const char *name, const hf_acquire_options *options)
-{
-	hf_lease *lease;
-
-	assert_int_equal(hf_acquire(m, name, options, &lease, NULL), HF_OK);
-	return lease;
-}
-
-static void assert_refused(
-	hf_manager *m, const char *name, const hf_acquire_options *options, hf_status status)
-{
-	hf_lease *lease;
-
-	assert_int_equal(hf_acquire(m, name, options, &lease, NULL), status);
-	assert_null(lease);
-}
-
-static uint64_t all_buckets(const hf_histogram *h)
-{
-	uint64_t n = 0;
-	size_t i;
-
-	for (i = 0; i < HF_HISTOGRAM_BUCKETS; i++)
-		n += h->buckets[i];
-	return n;
-}
-
 /* ---- one by one ---- */
+
+/* Somebody holds "a", and these options do not wait for it. */
+struct scene {
+	hf_manager *m;
+	hf_lease *lease;
+	hf_acquire_options options;
+};
+
+static struct scene held_by_another(void)
+{
+	struct scene scene = {.m = open_store("memory:"), .options = HF_ACQUIRE_OPTIONS_INIT};
+
+	scene.lease = acquire(scene.m, "a", NULL);
+	scene.options.wait_ms = 0;
+	return scene;
+}
 
 static void counts__are_zero_for_what_was_never_used(void **state)
 {
@@ -101,55 +67,49 @@ static void counts__tell_grants_and_releases(void **state)
 
 static void counts__tell_what_became_of_those_that_were_refused(void **state)
 {
-	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = open_store("memory:");
-	hf_lease *lease = acquire(m, "a", NULL);
+	struct scene s = held_by_another();
 	hf_metrics got;
 
 	(void)state;
-	options.wait_ms = 0;
-	assert_refused(m, "a", &options, HF_HELD);
-	options.wait_ms = 20;
-	assert_refused(m, "a", &options, HF_TIMED_OUT);
-	options.wait_ms = -1;
-	options.strategy = HF_RETRY;
-	options.max_retries = 3;
-	options.backoff_min_ms = options.backoff_max_ms = 1;
-	assert_refused(m, "a", &options, HF_HELD);
-	got = of(m, "a");
+	assert_refused(s.m, "a", &s.options, HF_HELD);
+	s.options.wait_ms = 20;
+	assert_refused(s.m, "a", &s.options, HF_TIMED_OUT);
+	s.options.wait_ms = -1;
+	s.options.strategy = HF_RETRY;
+	s.options.max_retries = 3;
+	s.options.backoff_min_ms = s.options.backoff_max_ms = 1;
+	assert_refused(s.m, "a", &s.options, HF_HELD);
+	got = of(s.m, "a");
 	assert_int_equal(got.acquisitions, 1);
 	assert_int_equal(got.conflicts, 3);
 	assert_int_equal(got.failed_held, 2);
 	assert_int_equal(got.failed_timed_out, 1);
 	assert_true(got.retries >= 3 + 1);
 	assert_int_equal(got.wait.count, 1); /* those granted alone */
-	hf_release(lease, NULL);
-	hf_close(m);
+	hf_release(s.lease, NULL);
+	hf_close(s.m);
 }
 
 static void counts__of_a_first_try_are_those_of_the_second(void **state)
 {
-	hf_acquire_options options = HF_ACQUIRE_OPTIONS_INIT;
-	hf_manager *m = open_store("memory:");
-	hf_lease *lease = acquire(m, "a", NULL);
+	struct scene s = held_by_another();
 	hf_metrics got;
 
 	(void)state;
-	options.wait_ms = 0;
-	options.flags = HF_FIRST_TRY;
-	assert_refused(m, "a", &options, HF_HELD);
-	got = of(m, "a");
+	s.options.flags = HF_FIRST_TRY;
+	assert_refused(s.m, "a", &s.options, HF_HELD);
+	got = of(s.m, "a");
 	assert_int_equal(got.conflicts + got.failed_held, 0);
-	options.flags = 0;
-	assert_refused(m, "a", &options, HF_HELD);
-	got = of(m, "a");
+	s.options.flags = 0;
+	assert_refused(s.m, "a", &s.options, HF_HELD);
+	got = of(s.m, "a");
 	assert_int_equal(got.conflicts, 1);
 	assert_int_equal(got.failed_held, 1);
-	hf_release(lease, NULL);
-	options.flags = HF_FIRST_TRY;
-	hf_release(acquire(m, "a", &options), NULL);
-	assert_int_equal(of(m, "a").acquisitions, 2); /* had, it counts */
-	hf_close(m);
+	hf_release(s.lease, NULL);
+	s.options.flags = HF_FIRST_TRY;
+	hf_release(acquire(s.m, "a", &s.options), NULL);
+	assert_int_equal(of(s.m, "a").acquisitions, 2); /* had, it counts */
+	hf_close(s.m);
 }
 
 /* The next one that is told of, and what it got. */
@@ -508,148 +468,6 @@ static void fork__has_no_counts_of_its_parent(void **state)
 
 /* ---- many at once ---- */
 
-#define THREADS 4
-#define NAMES 300 /* more than have counters of their own */
-
-struct worker {
-	hf_manager *m;
-	pthread_t thread;
-	long rounds;
-	uint64_t granted;
-	uint64_t held;
-};
-
-static void *work(void *arg)
-{
-	struct worker *w = arg;
-	hf_rng rng;
-	long i;
-
-	hf_rng_seed(&rng, (uint64_t)(uintptr_t)w);
-	for (i = 0; i < w->rounds; i++) {
-		char name[20];
-		hf_lease *lease;
-		hf_status st;
-
-		/* Half of it where all meet. */
-		snprintf(name, sizeof(name), "lock-%d",
-			i % 2 ? 0 : (int)hf_rng_below(&rng, NAMES));
-		st = hf_try_acquire(w->m, name, NULL, &lease, NULL);
-		assert_true(st == HF_OK || st == HF_HELD);
-		w->granted += st == HF_OK;
-		w->held += st == HF_HELD;
-		if (!st)
-			assert_int_equal(hf_release(lease, NULL), HF_OK);
-	}
-	return NULL;
-}
-
-struct reader {
-	hf_manager *m;
-	pthread_t thread;
-	atomic_int stop;
-	hf_metrics taken;
-};
-
-static int add_taken(void *arg, const char *name, const hf_metrics *metrics)
-{
-	hf_metrics *sum = arg;
-
-	(void)name;
-	sum->acquisitions += metrics->acquisitions;
-	sum->releases += metrics->releases;
-	sum->conflicts += metrics->conflicts;
-	sum->failed_held += metrics->failed_held;
-	sum->wait.count += all_buckets(&metrics->wait);
-	sum->hold.count += all_buckets(&metrics->hold);
-	return 0;
-}
-
-static void *look(void *arg)
-{
-	struct reader *r = arg;
-
-	while (!atomic_load(&r->stop))
-		assert_int_equal(hf_metrics_each(r->m, 1, add_taken, &r->taken, NULL), HF_OK);
-	return NULL;
-}
-
-static long scaled(long rounds)
-{
-	const char *scale = getenv("HF_TEST_SCALE");
-	long n = scale ? rounds * atol(scale) / 100 : rounds;
-
-	return n > 100 ? n : 100;
-}
-
-static void counts__are_exact_whoever_counts_and_takes(void **state)
-{
-	struct worker workers[THREADS];
-	struct reader reader = {.m = open_store("memory:"), .taken = HF_METRICS_INIT};
-	uint64_t granted = 0;
-	uint64_t held = 0;
-	int i;
-
-	(void)state;
-	assert_int_equal(pthread_create(&reader.thread, NULL, look, &reader), 0);
-	for (i = 0; i < THREADS; i++) {
-		workers[i] = (struct worker){.m = reader.m, .rounds = scaled(20000)};
-		assert_int_equal(
-			pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-	}
-	for (i = 0; i < THREADS; i++) {
-		pthread_join(workers[i].thread, NULL);
-		granted += workers[i].granted;
-		held += workers[i].held;
-	}
-	atomic_store(&reader.stop, 1);
-	pthread_join(reader.thread, NULL);
-	assert_int_equal(hf_metrics_each(reader.m, 1, add_taken, &reader.taken, NULL), HF_OK);
-	assert_int_equal(reader.taken.acquisitions, granted);
-	assert_int_equal(reader.taken.releases, granted);
-	assert_int_equal(reader.taken.failed_held, held);
-	assert_int_equal(reader.taken.conflicts, held);
-	assert_int_equal(reader.taken.wait.count, granted);
-	assert_int_equal(reader.taken.hold.count, granted);
-	hf_close(reader.m);
-}
-
-static void *watch(void *arg)
-{
-	struct reader *r = arg;
-
-	while (!atomic_load(&r->stop)) {
-		hf_metrics got = of(r->m, NULL);
-
-		assert_true(got.releases <= got.acquisitions);
-		assert_true(got.releases <= got.hold.count);
-		assert_true(got.hold.count <= got.acquisitions);
-		assert_true(got.conflicts <= got.acquisitions + got.failed_held);
-		assert_int_equal(got.wait.count, all_buckets(&got.wait));
-	}
-	return NULL;
-}
-
-static void copies__never_show_an_end_without_its_beginning(void **state)
-{
-	struct worker workers[2];
-	struct reader reader = {.m = open_store("memory:")};
-	int i;
-
-	(void)state;
-	assert_int_equal(pthread_create(&reader.thread, NULL, watch, &reader), 0);
-	for (i = 0; i < 2; i++) {
-		workers[i] = (struct worker){.m = reader.m, .rounds = scaled(20000)};
-		assert_int_equal(
-			pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
-	}
-	for (i = 0; i < 2; i++)
-		pthread_join(workers[i].thread, NULL);
-	atomic_store(&reader.stop, 1);
-	pthread_join(reader.thread, NULL);
-	hf_close(reader.m);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -670,8 +488,6 @@ int main(void)
 		cmocka_unit_test(names__are_at_most_256_and_the_rest_share_one),
 		cmocka_unit_test(size__must_be_ours),
 		cmocka_unit_test(fork__has_no_counts_of_its_parent),
-		cmocka_unit_test(counts__are_exact_whoever_counts_and_takes),
-		cmocka_unit_test(copies__never_show_an_end_without_its_beginning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,15 +9,6 @@
 #include "draw.h"
 #include "lock/observer.h"
 
-#define CHECK(condition)                                                                       \
-	do {                                                                                   \
-		if (!(condition))                                                              \
-			fail_msg(                                                              \
-				"HF_SEED=%llu: %s", (unsigned long long)seed_now, #condition); \
-	} while (0)
-
-static uint64_t seed_now;
-
 enum { SIGHTS = 16 };
 
 typedef struct sight {
@@ -116,8 +107,7 @@ static void observer__knows_since_when_each_state_was_seen(void **state)
 		size_t k;
 		draw d;
 
-		seed_now = draw_seed(round);
-		draw_init(&d, seed_now);
+		draw_begin(&d, round);
 		hf_record_init(&r);
 		for (i = 0; i < 30; i++) {
 			now += (int64_t)draw_below(&d, 100);

@@ -437,7 +437,8 @@ void sim_check_landing(sim *s, const sim_message *m)
 	hf_record was;
 	hf_error error;
 
-	if (hf_record_decode(&t->next, m->data, m->len, sim_key_names[op->key], &error))
+	if (hf_record_decode(
+		    &t->next, m->data, m->len, sim_key_names[op->key], HF_RECORD_WHOLE, &error))
 		sim_fail(s, "op%d wrote what cannot be read: %s", op->index, error.text);
 	if (m->line && (!hf_copy(text, sizeof(text), m->line) || !hf_event_decode(text, &e)))
 		sim_fail(s, "op%d wrote an event that cannot be read: %s", op->index, m->line);
@@ -494,7 +495,8 @@ void sim_check_restored(sim *s, int key)
 	t->closed_until = 0;
 	t->facts.count = 0;
 	hf_record_reset(&t->record);
-	if (cell->data && hf_record_decode(&t->record, cell->data, cell->len, NULL, NULL))
+	if (cell->data && hf_record_decode(&t->record, cell->data, cell->len, NULL,
+				  HF_RECORD_WHOLE, NULL))
 		sim_fail(s, "the backup cannot be read");
 	for (i = 0; i < t->record.grant_count; i++) {
 		const hf_grant *g = &t->record.grants[i];

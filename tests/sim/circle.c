@@ -102,7 +102,7 @@ static hf_status read_page(void *arg, const char *name, hf_record *record)
 		snapshot.data = s->store.cells[k].data;
 		snapshot.len = s->store.cells[k].len;
 	}
-	return hf_snapshot_decode(name, &snapshot, record, NULL);
+	return hf_snapshot_decode(name, &snapshot, HF_RECORD_WHOLE, record, NULL);
 }
 
 static bool is_dead(void *arg, const hf_process *p, bool in_line)

@@ -12,10 +12,10 @@ hf_verdict __real_hf_rules_apply(const hf_record *prev, const hf_request *reques
 	const hf_evidence *evidence, hf_record *next, hf_buf *scratch);
 hf_verdict __wrap_hf_rules_apply(const hf_record *prev, const hf_request *request,
 	const hf_evidence *evidence, hf_record *next, hf_buf *scratch);
-hf_status __real_hf_snapshot_decode(
-	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error);
-hf_status __wrap_hf_snapshot_decode(
-	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error);
+hf_status __real_hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, size_t near,
+	hf_record *record, hf_error *error);
+hf_status __wrap_hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, size_t near,
+	hf_record *record, hf_error *error);
 
 hf_verdict __wrap_hf_rules_apply(const hf_record *prev, const hf_request *request,
 	const hf_evidence *evidence, hf_record *next, hf_buf *scratch)
@@ -26,13 +26,13 @@ hf_verdict __wrap_hf_rules_apply(const hf_record *prev, const hf_request *reques
 		prev, request, evidence, next, scratch);
 }
 
-hf_status __wrap_hf_snapshot_decode(
-	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error)
+hf_status __wrap_hf_snapshot_decode(const char *name, const hf_snapshot *snapshot, size_t near,
+	hf_record *record, hf_error *error)
 {
 	const sim_mutant *m = sim_current ? sim_current->mutant : NULL;
 
 	return (m && m->decode ? m->decode : __real_hf_snapshot_decode)(
-		name, snapshot, record, error);
+		name, snapshot, near, record, error);
 }
 
 /* ---- rules ---- */
@@ -238,10 +238,10 @@ static hf_verdict counter_from_grants(const hf_record *prev, const hf_request *r
 
 /* ---- reading ---- */
 
-static hf_status corrupt_is_free(
-	const char *name, const hf_snapshot *snapshot, hf_record *record, hf_error *error)
+static hf_status corrupt_is_free(const char *name, const hf_snapshot *snapshot, size_t near,
+	hf_record *record, hf_error *error)
 {
-	hf_status st = __real_hf_snapshot_decode(name, snapshot, record, error);
+	hf_status st = __real_hf_snapshot_decode(name, snapshot, near, record, error);
 
 	if (st != HF_CORRUPT)
 		return st;

@@ -410,8 +410,8 @@ typedef struct sim_mutant {
 	unsigned defects;
 	hf_verdict (*rules)(const hf_record *prev, const hf_request *request,
 		const hf_evidence *evidence, hf_record *next, hf_buf *scratch);
-	hf_status (*decode)(const char *name, const hf_snapshot *snapshot, hf_record *record,
-		hf_error *error);
+	hf_status (*decode)(const char *name, const hf_snapshot *snapshot, size_t near,
+		hf_record *record, hf_error *error);
 } sim_mutant;
 
 const sim_mutant *sim_mutant_named(const char *name);

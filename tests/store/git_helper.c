@@ -9,6 +9,7 @@
 const hf_store_ops *hf_store_module(void);
 
 const hf_store_ops *ops;
+hf_store *repo;
 static char home[256];
 
 void repo_make(void)
@@ -22,6 +23,20 @@ void repo_make(void)
 	sh("git config --global user.name t; git config --global user.email t@example.org;"
 	   "git config --global init.defaultBranch main; git config --global gc.auto 0;"
 	   "git init -q repo");
+}
+
+int repo_begin(void **state)
+{
+	(void)state;
+	repo_make();
+	repo = store_open("repo", "");
+	return 0;
+}
+
+int repo_end(void **state)
+{
+	ops->close(repo);
+	return scratch_end(state);
 }
 
 static FILE *run(const char *format, va_list args)
@@ -230,6 +245,27 @@ size_t history_count(hf_store *store, const char *name)
 {
 	tell(store, name, count_line);
 	return line_count;
+}
+
+static char names[8192];
+
+static int add_name(void *arg, const char *name)
+{
+	size_t n = strlen(names);
+
+	(void)arg;
+	snprintf(names + n, sizeof(names) - n, "[%s]", name);
+	return 0;
+}
+
+const char *names_of(hf_store *store)
+{
+	hf_error error;
+
+	names[0] = '\0';
+	if (ops->list(store, add_name, NULL, &error))
+		fail_msg("%s", error.text);
+	return names;
 }
 
 hf_public_view view_of(const char *id, int64_t ttl_ms)

@@ -15,6 +15,13 @@ extern const hf_store_ops *ops;
 /* A scratch folder with the repository "repo" in it, and nobody's settings. */
 void repo_make(void);
 
+/* The store that repo_begin(), or a test's own beginning, has opened on it. */
+extern hf_store *repo;
+/* What cmocka does before a test: repo_make(), and the store of branches on it. */
+int repo_begin(void **state);
+/* And after it: close it, and remove all. */
+int repo_end(void **state);
+
 /* Run a shell command in the scratch folder. It must succeed. */
 void sh(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Its exit code. */
@@ -43,6 +50,8 @@ const char *record_of(hf_store *store, const char *name);
 /* The lines of the history, newest first, with '|' between; static. */
 const char *history_of(hf_store *store, const char *name);
 size_t history_count(hf_store *store, const char *name);
+/* All names, each in brackets; static. */
+const char *names_of(hf_store *store);
 
 /* A hold of this id, as neighbours see it. */
 hf_public_view view_of(const char *id, int64_t ttl_ms);

@@ -60,6 +60,20 @@ void scratch_clear(void)
 	nftw(folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+int scratch_begin(void **state)
+{
+	(void)state;
+	scratch_make();
+	return 0;
+}
+
+int scratch_end(void **state)
+{
+	(void)state;
+	scratch_clear();
+	return 0;
+}
+
 pid_t scratch_fork(int (*fn)(void *arg), void *arg)
 {
 	pid_t pid;

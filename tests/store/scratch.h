@@ -13,6 +13,9 @@ const char *scratch_path(const char *name);
 size_t scratch_count(void);
 /* Remove it and all in it. */
 void scratch_clear(void);
+/* The two as what cmocka does before and after a test. */
+int scratch_begin(void **state);
+int scratch_end(void **state);
 
 /* Run fn(arg) in a child; its return value is the exit code. */
 pid_t scratch_fork(int (*fn)(void *arg), void *arg);

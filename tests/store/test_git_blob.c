@@ -7,21 +7,11 @@
 
 #define REF "refs/gitvan/locks/"
 
-static hf_store *s;
-
 static int begin(void **state)
 {
 	(void)state;
 	repo_make();
-	s = store_open("repo", "?layout=blob");
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	ops->close(s);
-	scratch_clear();
+	repo = store_open("repo", "?layout=blob");
 	return 0;
 }
 
@@ -36,10 +26,10 @@ static void neighbour_puts(const char *ref, const char *json)
 static void hold(const char *name, const char *id, int64_t ttl_ms)
 {
 	hf_public_view view = view_of(id, ttl_ms);
-	hf_snapshot snap = look(s, name);
+	hf_snapshot snap = look(repo, name);
 	hf_error error = {.kind = HF_OK};
 
-	if (put_over(s, name, &snap.etag, "held", "acquire", &view, &error))
+	if (put_over(repo, name, &snap.etag, "held", "acquire", &view, &error))
 		fail_msg("%s", error.text);
 	snap_clear(&snap);
 }
@@ -69,10 +59,10 @@ static void blob__ours_is_the_metadata_of_the_seed(void **state)
 				 &acquired, &timeout),
 		2);
 	assert_true(acquired + timeout >= hf_wall_ms() + 25000);
-	put(s, "build", "free", "release");
+	put(repo, "build", "free", "release");
 	assert_false(ref_is_there("build"));
-	assert_string_equal(record_of(s, "build"), "free");
-	assert_string_equal(history_of(s, "build"), "release|acquire");
+	assert_string_equal(record_of(repo, "build"), "free");
+	assert_string_equal(history_of(repo, "build"), "release|acquire");
 	/* Without an end it never ends for them either. */
 	hold("build", "id-2", 0);
 	sscanf(strstr(sh_out("git -C repo cat-file blob " REF "build"), "timeout"),
@@ -92,14 +82,15 @@ static void blob__an_amendment_moves_the_timeout_on(void **state)
 	(void)state;
 	view.acquired_wall_ms -= 60000;
 	hold("build", "id-1", 1000);
-	snap = look(s, "build");
-	assert_int_equal(put_over(s, "build", &snap.etag, "again", NULL, &view, &error), HF_OK);
+	snap = look(repo, "build");
+	assert_int_equal(
+		put_over(repo, "build", &snap.etag, "again", NULL, &view, &error), HF_OK);
 	snap_clear(&snap);
 	sscanf(sh_out("git -C repo cat-file blob " REF "build"),
 		"{\"id\":\"id-1\",\"acquiredAt\":%lld,\"timeout\":%lld", &acquired, &timeout);
 	assert_int_equal(acquired, view.acquired_wall_ms);
 	assert_true(timeout >= 61000 && timeout < 70000);
-	assert_string_equal(history_of(s, "build"), "acquire");
+	assert_string_equal(history_of(repo, "build"), "acquire");
 }
 
 static void blob__a_neighbours_is_held_with_its_fields(void **state)
@@ -109,7 +100,7 @@ static void blob__a_neighbours_is_held_with_its_fields(void **state)
 
 	(void)state;
 	neighbour_puts("build", JSON);
-	snap = look(s, "build");
+	snap = look(repo, "build");
 	assert_null(snap.data);
 	assert_non_null(snap.foreign);
 	assert_int_equal(snap.foreign->held, 1);
@@ -124,7 +115,7 @@ static void blob__a_neighbours_is_held_with_its_fields(void **state)
 	/* Renewed: another state. */
 	neighbour_puts(
 		"build", "{\"id\":\"n1\",\"acquiredAt\":1703123456789,\"timeout\":60000}");
-	again = look(s, "build");
+	again = look(repo, "build");
 	assert_false(hf_etag_equal(&snap.etag, &again.etag));
 	assert_string_not_equal(snap.foreign->mark, again.foreign->mark);
 	snap_clear(&snap);
@@ -134,22 +125,23 @@ static void blob__a_neighbours_is_held_with_its_fields(void **state)
 static void blob__a_swap_that_did_not_know_of_it_is_refused(void **state)
 {
 	hf_public_view view = view_of("id-1", 1000);
-	hf_snapshot before = look(s, "build");
+	hf_snapshot before = look(repo, "build");
 	hf_snapshot known;
 	hf_error error;
 
 	(void)state;
 	neighbour_puts("build", JSON);
-	assert_int_equal(put_over(s, "build", &before.etag, "held", "acquire", &view, &error),
+	assert_int_equal(
+		put_over(repo, "build", &before.etag, "held", "acquire", &view, &error),
 		HF_CHANGED);
-	known = look(s, "build");
+	known = look(repo, "build");
 	/* One that knew takes its place. */
 	assert_int_equal(
-		put_over(s, "build", &known.etag, "held", "acquire", &view, &error), HF_OK);
+		put_over(repo, "build", &known.etag, "held", "acquire", &view, &error), HF_OK);
 	assert_non_null(strstr(sh_out("git -C repo cat-file blob " REF "build"), "id-1"));
 	snap_clear(&before);
 	snap_clear(&known);
-	known = look(s, "build");
+	known = look(repo, "build");
 	assert_null(known.foreign);
 	snap_clear(&known);
 }
@@ -164,19 +156,19 @@ static void blob__a_neighbour_that_stays_is_left_alone(void **state)
 	(void)state;
 	neighbour_puts("build", JSON);
 	snprintf(oid, sizeof(oid), "%s", sh_out("git -C repo rev-parse " REF "build"));
-	snap = look(s, "build");
+	snap = look(repo, "build");
 	view = *snap.foreign;
 	hf_copy(view.id, sizeof(view.id), snap.foreign->mark);
 	assert_int_equal(
-		put_over(s, "build", &snap.etag, "queued", "wait", &view, &error), HF_OK);
+		put_over(repo, "build", &snap.etag, "queued", "wait", &view, &error), HF_OK);
 	snap_clear(&snap);
 	assert_string_equal(sh_out("git -C repo rev-parse " REF "build"), oid);
-	snap = look(s, "build");
+	snap = look(repo, "build");
 	assert_non_null(snap.foreign);
 	assert_string_equal(snap.data, "queued");
 	snap_clear(&snap);
 	sh("git -C repo update-ref -d " REF "build");
-	snap = look(s, "build");
+	snap = look(repo, "build");
 	assert_null(snap.foreign);
 	snap_clear(&snap);
 }
@@ -190,23 +182,23 @@ static void blob__over_ours_it_overrides_and_deleted_ours_still_holds(void **sta
 	(void)state;
 	hold("build", "id-1", 60000);
 	snprintf(old, sizeof(old), "%s", sh_out("git -C repo rev-parse " REF "build"));
-	before = look(s, "build");
+	before = look(repo, "build");
 	sh("git -C repo update-ref -d " REF "build");
-	snap = look(s, "build");
+	snap = look(repo, "build");
 	assert_true(hf_etag_equal(&before.etag, &snap.etag));
 	assert_string_equal(snap.data, "held");
 	snap_clear(&snap);
 	snap_clear(&before);
 	neighbour_puts("build", JSON);
-	snap = look(s, "build");
+	snap = look(repo, "build");
 	assert_non_null(snap.foreign);
 	assert_string_equal(snap.data, "held");
 	snap_clear(&snap);
 	hold("build", "id-2", 60000);
-	put(s, "build", "free", "release");
+	put(repo, "build", "free", "release");
 	/* An old one of ours brought back is no hold of anybody's. */
 	sh("git -C repo update-ref " REF "build %s", old);
-	snap = look(s, "build");
+	snap = look(repo, "build");
 	assert_null(snap.foreign);
 	assert_string_equal(snap.data, "free");
 	snap_clear(&snap);
@@ -224,26 +216,15 @@ static void blob__what_cannot_be_read_is_never_free(void **state)
 	(void)state;
 	for (i = 0; i < HF_ARRAY_LEN(bad); i++) {
 		neighbour_puts("build", bad[i]);
-		assert_int_equal(look_status(s, "build", &error), HF_CORRUPT);
+		assert_int_equal(look_status(repo, "build", &error), HF_CORRUPT);
 	}
 	sh("cd repo && git commit -q --allow-empty -m x && git update-ref " REF "build HEAD");
-	assert_int_equal(look_status(s, "build", &error), HF_CORRUPT);
+	assert_int_equal(look_status(repo, "build", &error), HF_CORRUPT);
 	sh("cd repo && echo 1234567812345678123456781234567812345678 >.git/" REF "build");
-	assert_int_equal(look_status(s, "build", &error), HF_CORRUPT);
-	assert_int_equal(put_over(s, "build", NULL, "new", "fresh", NULL, &error), HF_OK);
-	assert_string_equal(record_of(s, "build"), "new");
+	assert_int_equal(look_status(repo, "build", &error), HF_CORRUPT);
+	assert_int_equal(put_over(repo, "build", NULL, "new", "fresh", NULL, &error), HF_OK);
+	assert_string_equal(record_of(repo, "build"), "new");
 	assert_false(ref_is_there("build"));
-}
-
-static char listed[1024];
-
-static int list_one(void *arg, const char *name)
-{
-	size_t n = strlen(listed);
-
-	(void)arg;
-	snprintf(listed + n, sizeof(listed) - n, "[%s]", name);
-	return 0;
 }
 
 static void blob__a_neighbours_own_spelling_of_a_name_is_found(void **state)
@@ -254,26 +235,25 @@ static void blob__a_neighbours_own_spelling_of_a_name_is_found(void **state)
 
 	(void)state;
 	neighbour_puts("web/api", JSON);
-	snap = look(s, "web/api");
+	snap = look(repo, "web/api");
 	assert_non_null(snap.foreign);
-	assert_int_equal(ops->list(s, list_one, NULL, &error), HF_OK);
-	assert_string_equal(listed, "[web/api]");
+	assert_string_equal(names_of(repo), "[web/api]");
 	assert_int_equal(
-		put_over(s, "web/api", &snap.etag, "held", "acquire", &view, &error), HF_OK);
+		put_over(repo, "web/api", &snap.etag, "held", "acquire", &view, &error), HF_OK);
 	snap_clear(&snap);
 	/* Ours stands at the escaped name, and the other is gone. */
 	assert_string_equal(
 		sh_out("git -C repo for-each-ref --format='%%(refname)'"), REF "web%2Fapi");
-	snap = look(s, "web/api");
+	snap = look(repo, "web/api");
 	assert_null(snap.foreign);
 	snap_clear(&snap);
 	/* git has no place for a ref under a ref: said, not broken. */
 	neighbour_puts("db/main", JSON);
-	snap = look(s, "db");
-	assert_int_equal(put_over(s, "db", &snap.etag, "held", "acquire", &view, &error),
+	snap = look(repo, "db");
+	assert_int_equal(put_over(repo, "db", &snap.etag, "held", "acquire", &view, &error),
 		HF_UNAVAILABLE);
 	sh("git -C repo pack-refs --all");
-	assert_int_equal(put_over(s, "db", &snap.etag, "held", "acquire", &view, &error),
+	assert_int_equal(put_over(repo, "db", &snap.etag, "held", "acquire", &view, &error),
 		HF_UNAVAILABLE);
 	snap_clear(&snap);
 	repo_check();
@@ -286,7 +266,7 @@ static void blob__packed_it_is_still_freed(void **state)
 	hold("other", "id-2", 60000);
 	sh("git -C repo tag -a -m t t $(git -C repo hash-object -w /dev/null) && "
 	   "git -C repo pack-refs --all");
-	put(s, "build", "free", "release");
+	put(repo, "build", "free", "release");
 	assert_false(ref_is_there("build"));
 	assert_true(ref_is_there("other"));
 	assert_int_equal(sh_code("git -C repo show-ref -d | grep -q 'tags.t^{}'"), 0);
@@ -313,7 +293,7 @@ static void blob__the_log_keeps_to_its_limit(void **state)
 	ops->close(t);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, repo_end)
 
 int main(void)
 {

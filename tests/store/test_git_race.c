@@ -1,37 +1,19 @@
 /* Many processes on one lock of a git: store, and git among them. */
+#include "../scale.h"
 #include "git_helper.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define REF "refs/holdfast/locks/"
 #define PROCESSES 8
 
-static unsigned scaled(unsigned rounds)
-{
-	const char *scale = getenv("HF_TEST_SCALE");
-	uint64_t percent = 100;
-
-	if (scale && !hf_parse_u64(scale, &percent))
-		percent = 100;
-	rounds = (unsigned)(rounds * percent / 100);
-	return rounds ? rounds : 1;
-}
-
 static int begin(void **state)
 {
 	(void)state;
 	repo_make();
-	return 0;
-}
-
-static int end(void **state)
-{
-	(void)state;
-	scratch_clear();
 	return 0;
 }
 
@@ -120,7 +102,7 @@ static void race__every_swap_counts_once(void **state)
 	size_t i;
 
 	(void)state;
-	all->rounds = scaled(2000);
+	all->rounds = test_rounds(2000, 1);
 	hf_copy(all->options, sizeof(all->options), "?history=0");
 	for (i = 0; i < PROCESSES; i++)
 		pids[i] = scratch_fork(count_up, all);
@@ -184,13 +166,13 @@ static void beside(const char *command, unsigned rounds, unsigned pause_us)
 static void race__packing_refs_all_the_time_loses_nothing(void **state)
 {
 	(void)state;
-	beside("git -C repo pack-refs --all --prune", scaled(1500), 500);
+	beside("git -C repo pack-refs --all --prune", test_rounds(1500, 1), 500);
 }
 
 static void race__collecting_garbage_all_the_time_loses_nothing(void **state)
 {
 	(void)state;
-	beside("git -C repo gc -q --prune=now", scaled(1500), 3000);
+	beside("git -C repo gc -q --prune=now", test_rounds(1500, 1), 3000);
 }
 
 static void race__rewinding_and_deleting_all_the_time_loses_nothing(void **state)
@@ -206,7 +188,7 @@ static void race__rewinding_and_deleting_all_the_time_loses_nothing(void **state
 	       "if [ $(( $(date +%N | tr -d 0 | head -c1)0 % 20 )) = 0 ] || [ -z \"$up\" ]; "
 	       "then git -C repo update-ref -d " REF "deploy $old; "
 	       "else git -C repo update-ref " REF "deploy $up $old; fi >/dev/null 2>&1; true",
-		scaled(1000), 500);
+		test_rounds(1000, 1), 500);
 }
 
 /* ---- a neighbour's compare-and-swap and ours exclude each other ---- */
@@ -292,7 +274,7 @@ static void race__a_neighbours_compare_and_swap_and_ours_exclude_each_other(void
 	size_t i;
 
 	(void)state;
-	all->rounds = scaled(300);
+	all->rounds = test_rounds(300, 1);
 	for (i = 0; i < HF_ARRAY_LEN(pids); i++)
 		pids[i] = scratch_fork(i < 2 ? neighbour : ours, all);
 	for (i = 0; i < HF_ARRAY_LEN(pids); i++)
@@ -307,7 +289,7 @@ static void race__a_neighbours_compare_and_swap_and_ours_exclude_each_other(void
 static void race__stopped_and_killed_processes_tear_nothing(void **state)
 {
 	shared *all = scratch_shared(sizeof(*all));
-	unsigned rounds = scaled(60);
+	unsigned rounds = test_rounds(60, 1);
 	pid_t pids[4] = {0};
 	hf_rng rng;
 	unsigned i;
@@ -353,7 +335,7 @@ static void race__stopped_and_killed_processes_tear_nothing(void **state)
 	repo_check();
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, scratch_end)
 
 int main(void)
 {

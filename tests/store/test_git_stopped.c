@@ -38,13 +38,6 @@ static int begin(void **state)
 	return 0;
 }
 
-static int end(void **state)
-{
-	(void)state;
-	scratch_clear();
-	return 0;
-}
-
 static hf_store *open_it(void)
 {
 	char options[64];
@@ -240,7 +233,7 @@ static void stopped__in_release_of_a_blob(void **state)
 	sweep("blob", RELEASE);
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, scratch_end)
 
 int main(void)
 {

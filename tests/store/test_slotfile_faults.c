@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -62,6 +63,20 @@ ssize_t pwrite(int fd, const void *data, size_t n, off_t at)
 	if (pwrite_most && n > (size_t)pwrite_most)
 		n = (size_t)pwrite_most;
 	return syscall(SYS_pwrite64, fd, data, n, at);
+}
+
+ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
+{
+	char all[65536];
+	size_t n = 0;
+	int i;
+
+	for (i = 0; i < count; i++) {
+		assert_true(n + parts[i].iov_len <= sizeof(all));
+		memcpy(all + n, parts[i].iov_base, parts[i].iov_len);
+		n += parts[i].iov_len;
+	}
+	return pwrite(fd, all, n, at);
 }
 
 /* Called once, before a file whose path has this in it is opened. */
@@ -120,19 +135,10 @@ static void expect(const char *data, size_t len)
 
 static int set_up(void **state)
 {
-	(void)state;
 	exchange_errno = fallocate_errno = fdatasync_errno = pwrite_errno = 0;
 	pwrite_most = 0;
 	options.sync = false;
-	scratch_make();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	scratch_clear();
-	return 0;
+	return scratch_begin(state);
 }
 
 static int stops_inside(void *arg)
@@ -312,7 +318,7 @@ static void chain_of_hundreds__leads_to_the_content(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, scratch_end)
 	const struct CMUnitTest tests[] = {
 		TEST(without_exchange__it_grows_by_rename),
 		TEST(without_exchange__a_stopped_writer_is_not_broken),

@@ -326,23 +326,9 @@ static void killed_and_stopped_processes__lose_nothing_while_it_is_removed(void 
 	torture((struct torture){.kills = true, .stops = true, .grow = true, .remove = true});
 }
 
-static int set_up(void **state)
-{
-	(void)state;
-	scratch_make();
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	scratch_clear();
-	return 0;
-}
-
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, scratch_begin, scratch_end)
 	const struct CMUnitTest tests[] = {
 		TEST(racing_processes__lose_no_increment),
 		TEST(racing_processes__lose_no_increment_while_it_grows),
