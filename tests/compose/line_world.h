@@ -21,9 +21,9 @@ extern counted *store_counts;
 /* The scratch folder, the store in it; for each test. */
 int line_setup(void **state);
 int line_teardown(void **state);
-/* Read the arguments and run them all. */
-int line_main(
-	int argc, char **argv, const char *name, const struct CMUnitTest *tests, size_t count);
+/* Read the arguments and run them all; the last `counting` only where it counts. */
+int line_main(int argc, char **argv, const char *name, const struct CMUnitTest *tests,
+	size_t count, size_t counting);
 
 /* With the line before it, or (`options` "?line=off") without. */
 hf_manager *open_with(const char *options);

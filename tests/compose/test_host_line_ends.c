@@ -459,5 +459,5 @@ int main(int argc, char **argv)
 		TEST(folder__keeps_no_names_used_once),
 	};
 
-	return line_main(argc, argv, "host_line_ends", tests, HF_ARRAY_LEN(tests));
+	return line_main(argc, argv, "host_line_ends", tests, HF_ARRAY_LEN(tests), 0);
 }
