@@ -95,10 +95,12 @@ hf_manager *open_with(const char *options)
 
 hf_lease *take(hf_manager *m, const char *name, const hf_acquire_options *o)
 {
+	hf_acquire_options plain = HF_ACQUIRE_OPTIONS_INIT;
 	hf_lease *lease = NULL;
 	hf_error error;
 
-	if (hf_acquire(m, name, o, &lease, &error))
+	plain.ttl_ms = 0;
+	if (hf_acquire(m, name, o ? o : &plain, &lease, &error))
 		fail_msg("acquire %s: %s", name, error.text);
 	return lease;
 }

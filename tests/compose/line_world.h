@@ -29,6 +29,7 @@ int line_main(int argc, char **argv, const char *name, const struct CMUnitTest *
 hf_manager *open_with(const char *options);
 hf_manager *open_in(const char *runtime, const char *options, hf_log_fn log, void *arg);
 
+/* NULL: without a ttl, so that no thread stands in the way of a fork. */
 hf_lease *take(hf_manager *m, const char *name, const hf_acquire_options *o);
 void give_back(hf_lease *lease);
 /* One try, given back at once. */

@@ -296,6 +296,7 @@ static void sharers__go_together(void **state)
 	(void)state;
 	o.mode = HF_SHARED;
 	o.limit = 2;
+	o.ttl_ms = 0;
 	first = take(m, "pool", &o);
 	second = take(m, "pool", &o);
 	for (i = 0; i < 2; i++) {
