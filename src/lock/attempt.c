@@ -162,10 +162,25 @@ static hf_step wait_until(hf_attempt *a, int64_t wake_ms)
 	return HF_STEP_WAIT;
 }
 
+/* What is there cannot be read, or not held in memory. */
+static hf_step unreadable(hf_attempt *a, hf_status status)
+{
+	if (status == HF_CORRUPT && a->pending) {
+		status = HF_UNKNOWN; /* it may be ours that cannot be read */
+		hf_attempt_explain(a, status);
+	}
+	if (status == HF_CORRUPT && !a->fresh) {
+		a->state = HF_ATTEMPT_READ; /* it may have been repaired since */
+		return HF_STEP_READ;
+	}
+	return done(a, status);
+}
+
 static hf_step held(hf_attempt *a, hf_now now)
 {
 	const hf_attempt_setup *s = &a->setup;
 	int64_t wake;
+	hf_status st;
 
 	a->in_line = a->verdict.waits && a->verdict.ahead > 0;
 	if (s->strategy == HF_FAIL_FAST || s->wait_ms == 0)
@@ -174,7 +189,11 @@ static hf_step held(hf_attempt *a, hf_now now)
 		return conclude(a, HF_DEADLOCK, now);
 	if (now.boot_ms >= a->wait_until_ms)
 		return conclude(a, HF_TIMED_OUT, now);
-	if (hf_attempt_look_due(a, now)) {
+	/* Right after our own swap there is no record at hand: a little later. */
+	if (a->decoded && hf_attempt_look_due(a, now)) {
+		st = a->record.far_count ? hf_attempt_unfold(a) : HF_OK;
+		if (st)
+			return unreadable(a, st);
 		a->state = HF_ATTEMPT_LOOK;
 		return HF_STEP_LOOK;
 	}
@@ -215,20 +234,6 @@ static hf_step probe_waiter(hf_attempt *a)
 	a->probe_waiter = a->verdict.unproven;
 	a->state = HF_ATTEMPT_PROBE;
 	return HF_STEP_PROBE;
-}
-
-/* What is there cannot be read, or not held in memory. */
-static hf_step unreadable(hf_attempt *a, hf_status status)
-{
-	if (status == HF_CORRUPT && a->pending) {
-		status = HF_UNKNOWN; /* it may be ours that cannot be read */
-		hf_attempt_explain(a, status);
-	}
-	if (status == HF_CORRUPT && !a->fresh) {
-		a->state = HF_ATTEMPT_READ; /* it may have been repaired since */
-		return HF_STEP_READ;
-	}
-	return done(a, status);
 }
 
 /*

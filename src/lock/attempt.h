@@ -243,6 +243,8 @@ void hf_record_view(hf_public_view *view, const hf_record *record);
 
 /* The record of snap, and evidence of the right length with nothing known. */
 hf_status hf_attempt_decode(hf_attempt *attempt, hf_now now);
+/* With all of the line; evidence is to be had anew. */
+hf_status hf_attempt_unfold(hf_attempt *attempt);
 /*
  * Ask the rules: attempt->verdict. The far end of the line is read if it matters to
  * them. HF_CORRUPT, HF_NO_MEMORY: that could not be.

@@ -71,6 +71,17 @@ static hf_evidence evidence_now(hf_attempt *a, hf_now now)
 	return e;
 }
 
+hf_status hf_attempt_unfold(hf_attempt *a)
+{
+	hf_status st = hf_record_unfold(&a->record, &a->error);
+
+	if (!st && !hf_attempt_blank_evidence(a))
+		st = hf_fail_memory(&a->error, "attempt");
+	a->probed = false;
+	a->decoded = !st;
+	return st;
+}
+
 hf_status hf_attempt_ask(hf_attempt *a, const hf_request *request, hf_now now)
 {
 	hf_evidence e = evidence_now(a, now);
@@ -79,14 +90,9 @@ hf_status hf_attempt_ask(hf_attempt *a, const hf_request *request, hf_now now)
 	a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
 	if (!a->verdict.unfold)
 		return HF_OK;
-	st = hf_record_unfold(&a->record, &a->error);
-	if (!st && !hf_attempt_blank_evidence(a))
-		st = hf_fail_memory(&a->error, "attempt");
-	if (st) {
-		a->decoded = false;
+	st = hf_attempt_unfold(a);
+	if (st)
 		return st;
-	}
-	a->probed = false;
 	e = evidence_now(a, now);
 	a->verdict = hf_rules_apply(&a->record, request, &e, &a->next, &a->scratch);
 	return HF_OK;

@@ -12,6 +12,8 @@
 #define AGAIN_MS 100 /* to see it twice */
 #define COMPANY_MS 300 /* somebody waits for what we hold, and holds something */
 #define ALONE_MS 5000
+#define FAR_BEHIND 32
+#define FAR_TIMES 4
 #define LOOKS_FOR_A_VICTIM 10 /* then the next one is to go */
 
 /* Between half and all of `ms`, so that waiters do not march in step. */
@@ -31,10 +33,18 @@ int64_t hf_attempt_backoff_ms(hf_attempt *a, int64_t min_ms, int64_t max_ms)
 	return 1 + (int64_t)hf_rng_below(&a->rng, (uint64_t)cap);
 }
 
+/* The backstop in the line: longer for those far behind, whom nothing concerns yet. */
+static int64_t line_ms(const hf_attempt *a)
+{
+	size_t times = 1 + a->verdict.ahead / FAR_BEHIND;
+
+	return a->setup.line_ms * (int64_t)(times < FAR_TIMES ? times : FAR_TIMES);
+}
+
 int64_t hf_attempt_pause_ms(hf_attempt *a)
 {
 	const hf_verdict *v = &a->verdict;
-	int64_t pause = jittered(a, a->in_line ? a->setup.line_ms : a->setup.poll_ms);
+	int64_t pause = jittered(a, a->in_line ? line_ms(a) : a->setup.poll_ms);
 	int64_t wait_ms = v->wait_ms + 1;
 
 	if (a->in_line)

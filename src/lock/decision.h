@@ -15,6 +15,7 @@ typedef struct decision {
 	const hf_evidence *e;
 	hf_record *next;
 	hf_buf *ended; /* "why:id,why:id" */
+	size_t far; /* ACQUIRE: the asker is the so manieth at the far end of prev; 0: not */
 	bool line_changed; /* of those who wait: to be written even if nothing else is */
 	hf_verdict v;
 	hf_event_kind kind;

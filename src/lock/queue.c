@@ -29,16 +29,26 @@ int hf_queue_find(const hf_record *record, const char *id)
 	return -1;
 }
 
-bool hf_queue_may_be_far(const hf_record *record, const char *id)
+size_t hf_queue_find_far(const hf_record *record, const char *id)
 {
 	char word[80];
-	int n = snprintf(word, sizeof(word), " id=%s ", id);
+	int n = snprintf(word, sizeof(word), "wait id=%s ", id);
+	const char *at;
+	const char *p;
+	size_t far;
 
 	if (!record->far_count)
-		return false;
+		return 0;
 	/* With '%' it would stand there in another form. */
-	return n >= (int)sizeof(word) || strchr(id, '%') ||
-	       memmem(record->far, record->far_len, word, (size_t)n);
+	if (n >= (int)sizeof(word) || strchr(id, '%'))
+		return SIZE_MAX;
+	at = memmem(record->far, record->far_len, word, (size_t)n);
+	if (!at)
+		return 0;
+	p = record->far;
+	for (far = 1; (p = memchr(p, '\n', (size_t)(at - p))); far++)
+		p++;
+	return far;
 }
 
 /* Is he of those at hand served before all at the far end? */
@@ -81,6 +91,16 @@ size_t hf_queue_ahead(const hf_record *record, const hf_waiter *waiter)
 	}
 	if (me == record->waiter_count || !is_near(record, me))
 		n += record->far_count;
+	return n;
+}
+
+size_t hf_queue_ahead_of_far(const hf_record *record, size_t far)
+{
+	size_t n = far - 1;
+	size_t i;
+
+	for (i = 0; i < record->waiter_count; i++)
+		n += !record->waiters[i].offer && is_near(record, i);
 	return n;
 }
 

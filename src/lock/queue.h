@@ -38,15 +38,20 @@ bool hf_queue_before(const hf_waiter *a, const hf_waiter *b);
 
 /* Index of the waiter with this id, or -1: not among those at hand. */
 int hf_queue_find(const hf_record *record, const char *id);
-/* May one of this id stand at the far end? */
-bool hf_queue_may_be_far(const hf_record *record, const char *id);
+/*
+ * The how manieth at the far end has this id, from 1 on; 0: none. SIZE_MAX: only
+ * unfolding it can tell.
+ */
+size_t hf_queue_find_far(const hf_record *record, const char *id);
 /* The first of those who have no offer; -1: none; or HF_QUEUE_FAR. */
 int hf_queue_head(const hf_record *record);
 /*
  * How many without an offer are served before `waiter`, which may be one of
- * the record (by its id) or not; he does not stand at the far end.
+ * the record (by its id) or not; he does not stand at the far end. And before
+ * the so manieth there.
  */
 size_t hf_queue_ahead(const hf_record *record, const hf_waiter *waiter);
+size_t hf_queue_ahead_of_far(const hf_record *record, size_t far);
 /* The first that has an offer and is not `id`, or -1. */
 int hf_queue_offered(const hf_record *record, const char *id);
 

@@ -85,10 +85,21 @@ void hf_record_free(hf_record *record)
 
 void hf_record_exchange(hf_record *a, hf_record *b)
 {
-	hf_record old = *a;
+	char *to = (char *)a;
+	char *from = (char *)b;
+	size_t left = sizeof(*a);
+	char old[64];
 
-	*a = *b;
-	*b = old;
+	/* In pieces that fit into registers: each acquisition does this some times. */
+	for (; left >= sizeof(old); to += sizeof(old), from += sizeof(old)) {
+		memcpy(old, to, sizeof(old));
+		memcpy(to, from, sizeof(old));
+		memcpy(from, old, sizeof(old));
+		left -= sizeof(old);
+	}
+	memcpy(old, to, left);
+	memcpy(to, from, left);
+	memcpy(from, old, left);
 }
 
 /* Room for one more of `size` bytes in *items; the doubled array, or NULL. */

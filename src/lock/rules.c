@@ -410,6 +410,18 @@ static hf_verdict leave(decision *d)
 	return hf_decision_commit(d, HF_OK, NULL, hf_state_of(n));
 }
 
+/* Who asks may wait already, far behind. */
+static void find_far(decision *d)
+{
+	const char *id = d->req->grant.id;
+
+	if ((d->req->ask != HF_ASK_ACQUIRE && d->req->ask != HF_ASK_LEAVE) ||
+		d->req->newcomer || hf_queue_find(d->prev, id) >= 0)
+		return;
+	d->far = hf_queue_find_far(d->prev, id);
+	d->v.unfold = d->far == SIZE_MAX || (d->far && d->req->ask == HF_ASK_LEAVE);
+}
+
 hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
 	const hf_evidence *evidence, hf_record *next, hf_buf *scratch)
 {
@@ -424,10 +436,7 @@ hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
 			.unproven = -1,
 			.reason = ""}};
 
-	/* Who asks may wait already, far behind. */
-	d.v.unfold = (request->ask == HF_ASK_ACQUIRE || request->ask == HF_ASK_LEAVE) &&
-		     !request->newcomer && hf_queue_find(prev, request->grant.id) < 0 &&
-		     hf_queue_may_be_far(prev, request->grant.id);
+	find_far(&d);
 	if (!d.v.unfold && !hf_decision_begin(&d))
 		return hf_decision_answer(&d, HF_NO_MEMORY);
 	if (d.v.unfold)

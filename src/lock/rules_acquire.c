@@ -164,6 +164,11 @@ static hf_status stand_in_line(decision *d)
 
 	if (!d->req->queue || hf_decision_find_foreign(n) >= 0)
 		return HF_OK;
+	if (d->far) {
+		d->v.waits = true;
+		d->v.ahead = hf_queue_ahead_of_far(n, d->far);
+		return HF_OK;
+	}
 	if (mine < 0) {
 		/* Those who left are told of until it is unfolded. */
 		d->v.unfold = n->far_count && n->party_count > PARTIES_MAX;
@@ -269,6 +274,7 @@ static void leave_line(decision *d)
 	uint64_t arrival = HF_QUEUE_ARRIVED_LAST;
 	bool offered = false;
 
+	d->v.unfold = d->v.unfold || d->far;
 	if (mine >= 0) {
 		arrival = n->waiters[mine].arrival;
 		offered = n->waiters[mine].offer;

@@ -118,21 +118,21 @@ static const char *file_identity(const hf_store *store)
 
 /* ---- read ---- */
 
-/* `content` is the state's; its memory becomes the snapshot's. */
-static hf_status fill(hf_store *store, const char *name, hf_slot_content *content,
-	const hf_file_state *state, const hf_floor *floor, hf_snapshot *snapshot,
-	hf_error *error)
+static hf_status fill(hf_store *store, const char *name, const hf_file_state *state,
+	const hf_floor *floor, hf_snapshot *snapshot, hf_error *error)
 {
+	char *record = state->present ? malloc(state->record_len + 1) : NULL;
+
+	if (state->present && !record)
+		return hf_fail_memory(error, "read");
 	snapshot->etag = hf_etag_of_state(state, floor);
 	snapshot->floor = floor->counter;
 	if (!store->network)
 		snapshot->now_ms = hf_boot_ms();
 	if (state->present) {
 		snapshot->len = state->record_len;
-		snapshot->data = content->data;
-		memmove(snapshot->data, state->record, state->record_len);
+		snapshot->data = memcpy(record, state->record, state->record_len);
 		snapshot->data[snapshot->len] = '\0';
-		content->data = NULL;
 	}
 	return store->flock_layout ? hf_flock_look(store, name, state, snapshot, error) : HF_OK;
 }
@@ -148,14 +148,14 @@ hf_status hf_file_store_read(
 	hf_status st = hf_folder_look(store, &there, error);
 
 	if (!st && !there)
-		return fill(store, name, &content, &state, &floor, snapshot, error);
+		return fill(store, name, &state, &floor, snapshot, error);
 	if (!st)
 		st = hf_key_get(store, name, &key, error);
 	if (st)
 		return st;
 	st = hf_key_read(store, key, &content, &state, &floor, error);
 	if (!st)
-		st = fill(store, name, &content, &state, &floor, snapshot, error);
+		st = fill(store, name, &state, &floor, snapshot, error);
 	hf_slot_content_clear(&content);
 	hf_key_put(store, key);
 	return st;
@@ -210,8 +210,7 @@ static hf_status refuse(struct locked *l, hf_snapshot *snapshot, hf_error *error
 	if (!l->state.present)
 		(void)hf_slotfile_remove(l->key->file, NULL);
 	if (snapshot)
-		st = fill(l->store, l->key->name, &l->content, &l->state, &l->floor, snapshot,
-			error);
+		st = fill(l->store, l->key->name, &l->state, &l->floor, snapshot, error);
 	if (st)
 		return st;
 	return hf_fail(error, HF_CHANGED, "swap", 0,
@@ -248,13 +247,16 @@ static uint64_t next_generation(const struct locked *l, bool was_corrupt)
 static hf_status commit(struct locked *l, const hf_file_state *next, hf_error *error)
 {
 	hf_key *key = l->key;
+	hf_slot_part parts[] = {
+		{NULL, 0}, {next->record, next->record_len}, {next->recent, next->recent_len}};
 	hf_status st;
 
-	hf_file_state_encode(next, key->name, &key->out);
+	hf_file_state_head(next, key->name, &key->out);
+	parts[0] = (hf_slot_part){key->out.data, key->out.len};
 	if (key->out.failed)
 		st = hf_fail_memory(error, "swap");
 	else
-		st = hf_slotfile_write(key->file, key->out.data, key->out.len, error);
+		st = hf_slotfile_write_parts(key->file, parts, HF_ARRAY_LEN(parts), error);
 	if (st == HF_OK)
 		hf_log_drop(key, &l->state, next);
 	else if (st == HF_CHANGED)

@@ -77,7 +77,8 @@ typedef struct hf_file_state {
 /* Absent, HF_CORRUPT, or what the content says of `name` (NULL: of any). */
 hf_status hf_file_state_decode(const hf_slot_content *content, const char *path,
 	const char *name, hf_file_state *state_out, hf_error *error);
-void hf_file_state_encode(const hf_file_state *state, const char *name, hf_buf *buf);
+/* What stands before the record and the recent lines. */
+void hf_file_state_head(const hf_file_state *state, const char *name, hf_buf *buf);
 /* The name that the content is of; false if there is none in it. */
 bool hf_file_state_name(const hf_slot_content *content, char *out);
 

@@ -116,7 +116,7 @@ hf_status hf_file_state_decode(const hf_slot_content *content, const char *path,
 	return HF_OK;
 }
 
-void hf_file_state_encode(const hf_file_state *state, const char *name, hf_buf *buf)
+void hf_file_state_head(const hf_file_state *state, const char *name, hf_buf *buf)
 {
 	size_t n = strlen(name);
 	char head[NAME_AT] = {0};
@@ -135,8 +135,6 @@ void hf_file_state_encode(const hf_file_state *state, const char *name, hf_buf *
 	hf_buf_clear(buf);
 	hf_buf_add(buf, head, sizeof(head));
 	hf_buf_add(buf, name, n);
-	hf_buf_add(buf, state->record, state->record_len);
-	hf_buf_add(buf, state->recent, state->recent_len);
 }
 
 bool hf_file_state_name(const hf_slot_content *content, char *out)

@@ -80,12 +80,12 @@ static bool name_of(const hf_store *store, const char *entry, size_t stem, char 
 	if (!file)
 		return false;
 	st = hf_slotfile_read(file, &content, NULL);
-	hf_slotfile_free(file);
 	snprintf(escaped, sizeof(escaped), "%.*s", (int)stem, entry);
 	if (st || content.seq)
 		named = hf_name_unescape(escaped, name_out) ||
 			(!st && hf_file_state_name(&content, name_out));
 	hf_slot_content_clear(&content);
+	hf_slotfile_free(file);
 	return named;
 }
 

@@ -47,33 +47,100 @@ static uint64_t step(uint64_t sum, uint64_t word)
 	return sum ^ sum >> 29;
 }
 
+/* A sum under way. */
+struct sum {
+	uint64_t lanes[LANES];
+	char kept[8 * LANES]; /* what does not make a step yet */
+	size_t kept_len;
+};
+
 /*
  * Eight bytes a step, in lanes that the processor works on side by side. Each
  * step is a bijection of the sum and of the word, and so is joining the lanes:
  * a change confined to one word always shows. The shift carries high bits down,
  * so that two changed high bits do not cancel.
  */
-static uint64_t mix(uint64_t sum, const char *bytes, size_t n)
+static void sum_begin(struct sum *s, uint64_t seed)
 {
-	uint64_t lanes[LANES] = {sum, ~sum, sum << 1, sum >> 1};
+	*s = (struct sum){.lanes = {seed, ~seed, seed << 1, seed >> 1}};
+}
+
+static size_t sum_steps(struct sum *s, const char *bytes, size_t n)
+{
+	uint64_t a = s->lanes[0];
+	uint64_t b = s->lanes[1];
+	uint64_t c = s->lanes[2];
+	uint64_t d = s->lanes[3];
+	size_t done = 0;
+
+	for (; n - done >= 8 * LANES; done += 8 * LANES) {
+		a = step(a, get_u64(bytes + done));
+		b = step(b, get_u64(bytes + done + 8));
+		c = step(c, get_u64(bytes + done + 16));
+		d = step(d, get_u64(bytes + done + 24));
+	}
+	s->lanes[0] = a;
+	s->lanes[1] = b;
+	s->lanes[2] = c;
+	s->lanes[3] = d;
+	return done;
+}
+
+static void sum_add(struct sum *s, const char *bytes, size_t n)
+{
+	size_t done = 0;
+
+	if (n == 0)
+		return;
+	if (s->kept_len > 0) {
+		done = sizeof(s->kept) - s->kept_len;
+		done = done < n ? done : n;
+		memcpy(s->kept + s->kept_len, bytes, done);
+		s->kept_len += done;
+		if (s->kept_len < sizeof(s->kept))
+			return;
+		sum_steps(s, s->kept, sizeof(s->kept));
+		s->kept_len = 0;
+	}
+	done += sum_steps(s, bytes + done, n - done);
+	s->kept_len = n - done;
+	memcpy(s->kept, bytes + done, s->kept_len);
+}
+
+static uint64_t sum_end(struct sum *s, uint64_t sum)
+{
+	const char *bytes = s->kept;
+	size_t n = s->kept_len;
 	char last[8] = {0};
 	size_t i;
 
-	for (; n >= 8 * LANES; bytes += 8 * LANES, n -= 8 * LANES)
-		for (i = 0; i < LANES; i++)
-			lanes[i] = step(lanes[i], get_u64(bytes + 8 * i));
 	for (i = 0; i < LANES; i++)
-		sum = step(sum, lanes[i]);
+		sum = step(sum, s->lanes[i]);
 	for (; n >= 8; bytes += 8, n -= 8)
 		sum = step(sum, get_u64(bytes));
-	if (n > 0)
-		memcpy(last, bytes, n);
+	memcpy(last, bytes, n);
 	return step(step(sum, get_u64(last)), n);
 }
 
-static uint64_t checksum(const char *header, const char *content, size_t len)
+static uint64_t checksum(const char *header, const hf_slot_part *parts, size_t count)
 {
-	return mix(mix(HF_HASH_INIT, header, SUM_AT), content, len);
+	struct sum s;
+	uint64_t seed;
+	size_t i;
+
+	sum_begin(&s, HF_HASH_INIT);
+	sum_add(&s, header, SUM_AT);
+	seed = sum_end(&s, HF_HASH_INIT);
+	sum_begin(&s, seed);
+	for (i = 0; i < count; i++)
+		sum_add(&s, parts[i].data, parts[i].len);
+	return sum_end(&s, seed);
+}
+
+void hf_slot_forget_content(hf_slot *slot)
+{
+	slot->data = NULL;
+	memset(slot->parts, 0, sizeof(slot->parts));
 }
 
 void hf_slot_header(const hf_slot *slot, size_t slot_size, char out[HF_SLOT_HEADER])
@@ -86,7 +153,7 @@ void hf_slot_header(const hf_slot *slot, size_t slot_size, char out[HF_SLOT_HEAD
 	out[24] = (char)slot->kind;
 	out[25] = slot->taken ? FLAG_TAKEN : 0;
 	out[HF_SLOT_MARK_AT] = (char)slot->mark;
-	put_u64(out + SUM_AT, checksum(out, slot->data, slot->len));
+	put_u64(out + SUM_AT, checksum(out, slot->parts, HF_SLOT_PARTS));
 }
 
 static bool is_header(const char *at, size_t slot_size)
@@ -99,9 +166,9 @@ static bool is_header(const char *at, size_t slot_size)
 bool hf_slot_read(const char *at, size_t slot_size, hf_slot *slot_out)
 {
 	size_t len = get_u32(at + 16);
+	const hf_slot_part content = {at + HF_SLOT_HEADER, len};
 
-	if (!is_header(at, slot_size) ||
-		get_u64(at + SUM_AT) != checksum(at, at + HF_SLOT_HEADER, len))
+	if (!is_header(at, slot_size) || get_u64(at + SUM_AT) != checksum(at, &content, 1))
 		return false;
 	*slot_out = (hf_slot){.kind = (hf_slot_kind)at[24],
 		.taken = (at[25] & FLAG_TAKEN) != 0,

@@ -31,6 +31,13 @@ typedef enum hf_slot_kind {
 	HF_SLOT_KIND_COUNT_
 } hf_slot_kind;
 
+/* A piece of a content that is to be written. */
+typedef struct hf_slot_part {
+	const char *data;
+	size_t len;
+} hf_slot_part;
+#define HF_SLOT_PARTS 3
+
 typedef struct hf_slot {
 	hf_slot_kind kind;
 	bool taken; /* flag: taken over from a writer that may go on yet */
@@ -38,7 +45,8 @@ typedef struct hf_slot {
 	unsigned index; /* which of the two it is */
 	uint64_t seq;
 	size_t len;
-	const char *data; /* into the image */
+	const char *data; /* read: into the image */
+	hf_slot_part parts[HF_SLOT_PARTS]; /* to be written: `len` bytes in all */
 } hf_slot;
 
 typedef enum hf_slot_pick {
@@ -47,6 +55,9 @@ typedef enum hf_slot_pick {
 	HF_PICK_DAMAGED, /* written, and neither slot is whole */
 	HF_PICK_NEWER /* of a format newer than ours */
 } hf_slot_pick;
+
+/* Of a slot that was written: what it held is the caller's, not ours to keep. */
+void hf_slot_forget_content(hf_slot *slot);
 
 /* Write the header of `slot` to `out`; its content is to follow. */
 void hf_slot_header(const hf_slot *slot, size_t slot_size, char out[HF_SLOT_HEADER]);

@@ -1,6 +1,7 @@
 /* A slot file's handle: open, read, write, mark, remove. See slotfile.h. */
 #include "slotfile_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,9 +10,22 @@
 
 #define CHASES_MAX 1000
 
+hf_status hf_slot_content_own(hf_slot_content *content, hf_error *error)
+{
+	char *copy = content->data ? malloc(content->len + 1) : NULL;
+
+	if (!content->data)
+		return HF_OK;
+	if (!copy)
+		return hf_fail_memory(error, "slot file");
+	memcpy(copy, content->data, content->len + 1);
+	content->data = content->owned = copy;
+	return HF_OK;
+}
+
 void hf_slot_content_clear(hf_slot_content *content)
 {
-	free(content->data);
+	free(content->owned);
 	*content = (hf_slot_content){.data = NULL};
 }
 
@@ -165,11 +179,9 @@ static hf_status give(const hf_slotfile *file, hf_slot_content *content_out, hf_
 		return say_damaged(file, error);
 	if (slot->kind != HF_SLOT_CONTENT)
 		return HF_OK;
-	content_out->data = malloc(slot->len + 1);
-	if (!content_out->data)
-		return hf_fail_memory(error, "slot file");
-	memcpy(content_out->data, slot->data, slot->len);
-	content_out->data[slot->len] = '\0';
+	/* The slot behind it, which this may hit, has lost: nobody looks at it again. */
+	file->slots.image[(size_t)(slot->data - file->slots.image) + slot->len] = '\0';
+	content_out->data = slot->data;
 	content_out->len = slot->len;
 	content_out->seq = slot->seq;
 	content_out->mark = slot->mark;
@@ -282,7 +294,7 @@ hf_status hf_slotfile_put(hf_slotfile *file, const hf_slot *slot, hf_error *erro
 	slots->pick = HF_PICK_OK;
 	slots->newest = *slot;
 	slots->newest.index = index;
-	slots->newest.data = NULL; /* the caller's, not ours to keep */
+	hf_slot_forget_content(&slots->newest);
 	return HF_OK;
 }
 
@@ -294,16 +306,28 @@ uint64_t hf_slotfile_next_seq(const hf_slotfile *file)
 
 hf_status hf_slotfile_write(hf_slotfile *file, const char *data, size_t len, hf_error *error)
 {
-	hf_slot slot = {.kind = HF_SLOT_CONTENT,
-		.seq = hf_slotfile_next_seq(file),
-		.data = data,
-		.len = len};
+	hf_slot_part whole = {data, len};
+
+	return hf_slotfile_write_parts(file, &whole, 1, error);
+}
+
+hf_status hf_slotfile_write_parts(
+	hf_slotfile *file, const hf_slot_part *parts, size_t count, hf_error *error)
+{
+	hf_slot slot = {.kind = HF_SLOT_CONTENT, .seq = hf_slotfile_next_seq(file)};
 	hf_status st;
+	size_t i;
+
+	assert(count <= HF_SLOT_PARTS);
+	for (i = 0; i < count; i++) {
+		slot.parts[i] = parts[i];
+		slot.len += parts[i].len;
+	}
 
 	if (!file->locked)
 		return hf_slotfile_say_lost(file, error);
-	if (len + HF_SLOT_HEADER > file->slots.slot_size)
-		return hf_slotfile_grow(file, data, len, error);
+	if (slot.len + HF_SLOT_HEADER > file->slots.slot_size)
+		return hf_slotfile_grow(file, &slot, error);
 	st = hf_slotfile_put(file, &slot, error);
 	if (!st && !hf_slotfile_is_at_path(file))
 		st = hf_slotfile_say_lost(file, error);

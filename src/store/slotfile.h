@@ -40,7 +40,7 @@
 #ifndef HF_SLOTFILE_H
 #define HF_SLOTFILE_H
 
-#include "base/base.h"
+#include "slot.h"
 
 #include <sys/types.h>
 
@@ -54,13 +54,19 @@ typedef struct hf_slotfile_options {
 	mode_t mode; /* of a new file; 0: 0600 */
 } hf_slotfile_options;
 
-/* What a slot holds. `data` is malloc'd and belongs to the content. */
+/*
+ * What a slot holds, with a zero byte behind it. `data` is borrowed from the handle and
+ * valid until that is read or locked again, or freed.
+ */
 typedef struct hf_slot_content {
-	char *data;
+	const char *data;
+	char *owned; /* by hf_slot_content_own(); else NULL */
 	size_t len;
 	uint64_t seq; /* 0: nothing was ever written */
 	uint8_t mark; /* hf_slotfile_mark() since it was written */
 } hf_slot_content;
+/* Copy what is borrowed. HF_NO_MEMORY: it stays so. */
+hf_status hf_slot_content_own(hf_slot_content *content, hf_error *error);
 void hf_slot_content_clear(hf_slot_content *content);
 
 /*
@@ -98,6 +104,10 @@ bool hf_slotfile_broken(const hf_slotfile *file);
  * HF_UNKNOWN: written, but the disk would not say that it is durable.
  */
 hf_status hf_slotfile_write(hf_slotfile *file, const char *data, size_t len, hf_error *error);
+
+/* As hf_slotfile_write(), of up to HF_SLOT_PARTS pieces, one after the other. */
+hf_status hf_slotfile_write_parts(
+	hf_slotfile *file, const hf_slot_part *parts, size_t count, hf_error *error);
 
 /*
  * Set the mark of what was last written: one byte, one write, not part of the

@@ -142,7 +142,7 @@ hf_status hf_slotfile_exchange(
  */
 hf_status hf_slotfile_rebuild(hf_slotfile *file, hf_error *error);
 /* Replace by a larger file with this content. As hf_slotfile_write(). */
-hf_status hf_slotfile_grow(hf_slotfile *file, const char *data, size_t len, hf_error *error);
+hf_status hf_slotfile_grow(hf_slotfile *file, const hf_slot *slot, hf_error *error);
 /* "PATH.broken-NONCE", malloc'd; NULL: out of memory. */
 char *hf_broken_path(const char *path, const char *nonce, size_t nonce_len);
 hf_status hf_slotfile_say_lost(const hf_slotfile *file, hf_error *error);

@@ -126,7 +126,7 @@ static hf_status make_beside(hf_slotfile *file, struct beside *b, const hf_slot 
 	b->slot = slot ? *slot
 		       : (hf_slot){.kind = HF_SLOT_REBUILDING,
 				 .len = HF_NONCE_LEN,
-				 .data = b->nonce};
+				 .parts = {{b->nonce, HF_NONCE_LEN}}};
 	b->path = hf_broken_path(file->path, b->nonce, HF_NONCE_LEN);
 	if (!b->path)
 		return hf_fail_memory(error, "slot file");
@@ -167,7 +167,7 @@ static void adopt_new(hf_slotfile *file, struct beside *b, int *old_fd_out)
 	file->slots.pick = HF_PICK_OK;
 	file->slots.loaded = false;
 	file->slots.newest = b->slot;
-	file->slots.newest.data = NULL;
+	hf_slot_forget_content(&file->slots.newest);
 }
 
 /* ---- where there is none ---- */
@@ -376,6 +376,7 @@ static hf_status state_of_chain(const struct chain *chain, hf_slot *slot, hf_err
 		*slot = (hf_slot){.kind = chain->slots.pick == HF_PICK_BLANK ? HF_SLOT_NOTHING
 									     : HF_SLOT_DAMAGED};
 	}
+	slot->parts[0] = (hf_slot_part){slot->data, slot->len};
 	if (slot->seq == 0)
 		slot->seq = 1; /* newer than the slot that says "rebuilding" */
 	slot->taken = true;
@@ -475,13 +476,9 @@ static hf_status write_grown(
 	return hf_slotfile_is_at_path(file) ? HF_OK : hf_slotfile_say_lost(file, error);
 }
 
-hf_status hf_slotfile_grow(hf_slotfile *file, const char *data, size_t len, hf_error *error)
+hf_status hf_slotfile_grow(hf_slotfile *file, const hf_slot *slot, hf_error *error)
 {
-	hf_slot slot = {.kind = HF_SLOT_CONTENT,
-		.seq = hf_slotfile_next_seq(file),
-		.data = data,
-		.len = len};
-	size_t slot_size = hf_slot_size_for(len);
+	size_t slot_size = hf_slot_size_for(slot->len);
 	dev_t dev = file->dev;
 	ino_t ino = file->ino;
 	char nonce[HF_NONCE_LEN + 1];
@@ -492,21 +489,21 @@ hf_status hf_slotfile_grow(hf_slotfile *file, const char *data, size_t len, hf_e
 
 	if (slot_size > HF_SLOT_SIZE_MAX)
 		return hf_fail(error, HF_INVALID, "slot file", 0,
-			"%zu bytes are too many for %s", len, file->path);
+			"%zu bytes are too many for %s", slot->len, file->path);
 	for (i = 0; st == HF_CHANGED && i < GROW_TRIES; i++) {
 		if (!hf_slotfile_is_at_path(file))
 			return hf_slotfile_say_lost(file, error);
 		st = hf_slotfile_exchange(file, slot_size, nonce, &before_fd, error);
 	}
 	if (st == HF_UNAVAILABLE)
-		return rename_over(file, &slot, slot_size, error);
+		return rename_over(file, slot, slot_size, error);
 	if (st)
 		return st == HF_CHANGED ? hf_slotfile_say_lost(file, error) : st;
 	before_path = hf_broken_path(file->path, nonce, HF_NONCE_LEN);
 	if (!before_path) {
 		st = hf_fail_memory(error, "slot file");
 	} else if (is_file(before_path, dev, ino)) {
-		st = write_grown(file, &slot, before_path, error);
+		st = write_grown(file, slot, before_path, error);
 	} else {
 		/* We had been broken: what we swapped out is another's state. */
 		(void)hf_slotfile_rebuild(file, NULL);

@@ -41,13 +41,13 @@ static bool room_for(hf_slots *slots, size_t n)
 {
 	char *image;
 
-	if (slots->cap >= n)
+	if (slots->cap > n)
 		return true;
-	image = realloc(slots->image, n);
+	image = realloc(slots->image, n + 1); /* with a zero behind what is read */
 	if (!image)
 		return false;
 	slots->image = image;
-	slots->cap = n;
+	slots->cap = n + 1;
 	return true;
 }
 
@@ -221,30 +221,33 @@ hf_status hf_slots_put(int fd, const hf_slot *slot, size_t slot_size, unsigned i
 	const char *path, hf_error *error)
 {
 	char header[HF_SLOT_HEADER];
-	struct iovec parts[2] = {{.iov_base = header, .iov_len = sizeof(header)},
-		{.iov_base = (char *)(uintptr_t)slot->data, .iov_len = slot->len}};
+	struct iovec all[1 + HF_SLOT_PARTS] = {{.iov_base = header, .iov_len = sizeof(header)}};
 	off_t at = (off_t)(index * slot_size);
-	ssize_t put;
-	size_t done;
 	hf_status st = HF_OK;
+	size_t done;
+	ssize_t put;
+	int i;
 
 	hf_slot_header(slot, slot_size, header);
+	for (i = 0; i < HF_SLOT_PARTS; i++)
+		all[1 + i] = (struct iovec){.iov_base = (char *)(uintptr_t)slot->parts[i].data,
+			.iov_len = slot->parts[i].len};
 	do {
-		put = pwritev(fd, parts, slot->len ? 2 : 1, at);
+		put = pwritev(fd, all, 1 + HF_SLOT_PARTS, at);
 	} while (put < 0 && errno == EINTR);
 	if (put <= 0)
 		return hf_fail_errno(error, HF_SYSTEM, "slot file", put < 0 ? errno : EIO,
 			"cannot write %s", path);
 	done = (size_t)put;
-	if (done < sizeof(header)) {
-		st = hf_pwrite_all(
-			fd, header + done, sizeof(header) - done, at + put, path, error);
-		done = sizeof(header);
+	for (i = 0; !st && i < 1 + HF_SLOT_PARTS; i++) {
+		size_t had = done < all[i].iov_len ? done : all[i].iov_len;
+
+		st = hf_pwrite_all(fd, (const char *)all[i].iov_base + had,
+			all[i].iov_len - had, at + (off_t)had, path, error);
+		at += (off_t)all[i].iov_len;
+		done -= had;
 	}
-	if (st || done == sizeof(header) + slot->len)
-		return st;
-	return hf_pwrite_all(fd, slot->data + (done - sizeof(header)),
-		sizeof(header) + slot->len - done, at + (off_t)done, path, error);
+	return st;
 }
 
 hf_status hf_slots_allocate(int fd, size_t slot_size, const char *path, hf_error *error)

@@ -165,6 +165,11 @@ static void step(both *b, const hf_request *request)
 	check_same_lock(b);
 }
 
+static bool waits(const both *b, const char *id)
+{
+	return hf_queue_find(&b->whole.prev, id) >= 0;
+}
+
 static hf_request some_request(both *b)
 {
 	draw *d = &b->d;
@@ -185,6 +190,7 @@ static hf_request some_request(both *b)
 	q.grant.mode = i % 6 ? HF_EXCLUSIVE : HF_SHARED;
 	q.grant.priority = draw_chance(d, 95) ? 0 : (int32_t)draw_below(d, 5) - 2;
 	q.grant.ttl_ms = 500;
+	q.newcomer = !waits(b, q.grant.id) && draw_chance(d, 50);
 	if (draw_chance(d, 10)) {
 		q.take = HF_TAKE_ALL;
 	} else if (draw_chance(d, 30) && r->grant_count) {

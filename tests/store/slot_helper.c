@@ -40,6 +40,8 @@ hf_status get(hf_slot_content *content)
 	hf_slotfile *file = new_file(&looking);
 	hf_status st = hf_slotfile_read(file, content, NULL);
 
+	if (!st)
+		st = hf_slot_content_own(content, NULL);
 	hf_slotfile_free(file);
 	return st;
 }

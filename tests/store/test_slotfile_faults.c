@@ -73,7 +73,8 @@ ssize_t pwritev(int fd, const struct iovec *parts, int count, off_t at)
 
 	for (i = 0; i < count; i++) {
 		assert_true(n + parts[i].iov_len <= sizeof(all));
-		memcpy(all + n, parts[i].iov_base, parts[i].iov_len);
+		if (parts[i].iov_len)
+			memcpy(all + n, parts[i].iov_base, parts[i].iov_len);
 		n += parts[i].iov_len;
 	}
 	return pwrite(fd, all, n, at);

@@ -146,6 +146,8 @@ static hf_status read_once(hf_store *store, gs_lock *lock, gs_present *p, hf_err
 	memset(p, 0, sizeof(*p));
 	p->state.json = "";
 	st = hf_slotfile_read(lock->slot, &p->content, error ? &p->problem : NULL);
+	if (!st)
+		st = hf_slot_content_own(&p->content, &p->problem);
 	if (st && st != HF_CORRUPT) {
 		if (error)
 			*error = p->problem;
@@ -246,6 +248,8 @@ static hf_status lock_once(hf_store *store, gs_lock *lock, gs_present *p, hf_err
 	memset(p, 0, sizeof(*p));
 	p->state.json = "";
 	st = hf_slotfile_lock(lock->slot, &p->content, &p->problem);
+	if (!st)
+		st = hf_slot_content_own(&p->content, &p->problem);
 	if (st && st != HF_CORRUPT) {
 		if (error)
 			*error = p->problem;
