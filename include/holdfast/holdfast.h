@@ -34,8 +34,8 @@
  * from before a fork). Below stands what a function says besides, or means by it.
  *
  * Time. One operation of a store that is stuck takes up to about 2 s (?patience=). While
- * the store cannot be reached hf_acquire() tries as long as it may wait, releasing,
- * extending and forcing for 5 s, all others once. The fate of a request, if unknown, is
+ * the store cannot be reached hf_acquire() and hf_convert() try as long as they may wait,
+ * releasing, extending and forcing for 5 s, all others once. The fate of a request, if unknown, is
  * looked into for 5 s more. Signals do not end a wait: their handlers run, it goes on.
  *
  * Threads. A manager may be used by any number of threads. hf_close() must be its last
@@ -464,16 +464,6 @@ HF_API void hf_lease_detach(hf_lease *lease);
 HF_API HF_MUST_CHECK hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error);
 
 /*
- * Change the mode of a held lease, without waiting. Upgrading gives it a new token (that
- * of an exclusive hold it stands beside, see `reenter`, if there is one); HF_HELD: others
- * share it, and it stays shared. Downgrading keeps the token; others can be in its way
- * only as exclusive holds of its own group: HF_INVALID. HF_INVALID too on session-bound
- * stores, and from an intention to none or back. Those of a tree name go with it; HF_HELD
- * is also said of what is above it. HF_LOST as hf_extend().
- */
-HF_API HF_MUST_CHECK hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error);
-
-/*
  * How long the lease is ours, in ms, as far as time tells (see the essay): 0 when known
  * as lost, expired, in a forked child, or after hf_close(); INT64_MAX with ttl 0, until
  * it is known as lost. Reads a clock, no store. It is the ttl less the margin, on
@@ -580,6 +570,7 @@ HF_API HF_MUST_CHECK hf_status hf_cleanup(hf_manager *manager, int64_t forget_af
 
 /* The rest, each with its own subject. */
 #include <holdfast/async.h>
+#include <holdfast/convert.h>
 #include <holdfast/fence.h>
 #include <holdfast/look.h>
 #include <holdfast/many.h>

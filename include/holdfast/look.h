@@ -33,7 +33,11 @@ typedef struct hf_holder {
 	int foreign; /* put there by another program (R5) */
 	int bound; /* bound to its process */
 	int dead; /* its process is proven dead; such holders are left out */
-	const char *group; /* what hf_acquire_options.reenter takes to join it */
+	/*
+	 * What hf_acquire_options.reenter takes to join it. Of a waiter: its id, or the
+	 * group of a hold that it has and waits to upgrade (hf_convert()).
+	 */
+	const char *group;
 	int for_tree; /* HF_FOR_TREE */
 	int offered; /* (waiters) it is its turn, and it has not come yet */
 	const hf_hold *under; /* (waiters) what it keeps meanwhile, as it says */

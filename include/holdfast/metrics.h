@@ -38,6 +38,7 @@ typedef struct hf_metrics {
 	size_t size; /* sizeof(hf_metrics); set by the _INIT */
 	uint64_t acquisitions; /* granted */
 	uint64_t releases; /* hf_release_by() has no time to add to `hold` */
+	/* Those to failed_other count upgrades (hf_convert()) too. */
 	uint64_t conflicts; /* acquisitions, granted or not, that found it held */
 	uint64_t retries; /* how often they looked again */
 	uint64_t failed_held; /* acquisitions that returned HF_HELD, and so on */

@@ -18,6 +18,11 @@ void cli_lock_table_init(cli_table *table)
 		table, headings, cli_is_terminal() ? TERMINAL_COLUMNS : HF_ARRAY_LEN(headings));
 }
 
+bool cli_holder_upgrades(const hf_holder *waiter)
+{
+	return strcmp(waiter->group, waiter->id) != 0;
+}
+
 int64_t cli_holder_age_ms(const hf_holder *h)
 {
 	int64_t age;
@@ -145,7 +150,7 @@ static json_t *holder_json(const hf_holder *h, bool waits)
 {
 	return json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:b, s:b, s:o, s:b, s:b}",
+		"s:o, s:b, s:b, s:o, s:b, s:b, s:b}",
 		"id", cli_json_text(h->id), "owner", cli_json_text(h->owner), "host",
 		cli_json_text(h->host), "pid", h->pid > 0 ? json_integer(h->pid) : json_null(),
 		"command", cli_json_text(h->command), "mode", hf_mode_name(h->mode), "limit",
@@ -158,7 +163,7 @@ static json_t *holder_json(const hf_holder *h, bool waits)
 		waits ? json_null() : cli_json_time(h->renewals), "priority",
 		json_integer(h->priority), "info", info_json(h->info), "foreign", h->foreign,
 		"process_bound", h->bound, "under", under_json(h), "offered", h->offered,
-		"in_line", h->in_line);
+		"in_line", h->in_line, "upgrades", waits && cli_holder_upgrades(h));
 }
 
 static json_t *holders_json(const hf_holder *holders, size_t count, bool waits)

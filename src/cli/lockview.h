@@ -12,6 +12,8 @@ bool cli_lock_is_free(const hf_lock_info *info);
 
 /* ms since it was acquired, or began to wait, by its own wall clock; -1: not known. */
 int64_t cli_holder_age_ms(const hf_holder *h);
+/* Of a waiter: does it hold the lock already, and wait for more of it? */
+bool cli_holder_upgrades(const hf_holder *waiter);
 
 /* Ready for the rows below; a pipe gets more columns than a terminal. */
 void cli_lock_table_init(cli_table *table);

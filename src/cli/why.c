@@ -10,6 +10,7 @@
 struct link {
 	char *id;
 	char *waits_for;
+	bool upgrades; /* what it holds of that */
 	int64_t since_ms;
 	hf_hold *keeps;
 	size_t keeps_count;
@@ -55,6 +56,7 @@ static bool copy_link(struct link *l, const hf_lock_info *info, const hf_holder 
 
 	*l = (struct link){.id = strdup(w->id),
 		.waits_for = strdup(info->name),
+		.upgrades = cli_holder_upgrades(w),
 		.since_ms = cli_holder_age_ms(w),
 		.keeps = calloc(w->under_count, sizeof(hf_hold))};
 	if (!l->id || !l->waits_for || !l->keeps)
@@ -210,12 +212,16 @@ static void add_holder(struct chain *c, const hf_lock_info *info, const hf_holde
 	add_time(out, "; not renewed, its lease ends in ", h->remaining_ms, "");
 	hf_buf_addc(out, '\n');
 	while ((l = link_of(c, info->name, h, l))) {
+		bool same = l->upgrades && !strcmp(l->waits_for, info->name);
+
 		indent(out, depth + 1);
-		hf_buf_adds(out, "and waits for ");
-		add_name(out, l->waits_for);
+		hf_buf_adds(out, same ? "and waits to upgrade it" : "and waits for ");
+		if (!same)
+			add_name(out, l->waits_for);
 		add_time(out, ", for ", l->since_ms, "");
 		hf_buf_addc(out, '\n');
-		explain_named(c, l->waits_for, depth + 1, out);
+		if (!same)
+			explain_named(c, l->waits_for, depth + 1, out);
 	}
 }
 
@@ -237,6 +243,8 @@ static void add_line(const hf_lock_info *info, unsigned depth, hf_buf *out)
 		hf_buf_addf(out, "%zu. ", i + 1);
 		add_who(out, w);
 		add_time(out, ", for ", cli_holder_age_ms(w), "");
+		if (cli_holder_upgrades(w))
+			hf_buf_adds(out, ", to upgrade what it holds");
 		if (w->mode == HF_SHARED)
 			hf_buf_adds(out, ", to share it");
 		if (cli_is_intent(w->mode))

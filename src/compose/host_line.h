@@ -25,7 +25,8 @@
  * HF_RETRY answers its tries so, and gives the place back before each pause: whoever
  * pauses must not keep others from a lock that may be free. HF_STEAL_STALE and
  * HF_FORCE_ACQUIRE want what others have, and go past it; so does who joins a grant
- * (`reenter`), who has the lock at once.
+ * (`reenter`), who has the lock at once, and an upgrade (hf_convert()), which is before
+ * all who hold nothing, and waits in the store beside the one of this host.
  *
  * The mode. A place has room for one, or two of this host would wait in the store. So
  * it is HF_EXCLUSIVE for who wants the lock exclusively, and for all others HF_SHARED

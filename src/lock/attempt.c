@@ -274,7 +274,7 @@ static hf_step decide(hf_attempt *a, hf_now now)
 		barrier.ask = HF_ASK_BARRIER;
 		request = &barrier;
 		a->leaving = false; /* if that was it, it is asked for anew */
-	} else if (a->giving_up && request->ask == HF_ASK_ACQUIRE) {
+	} else if (a->giving_up && (request->ask == HF_ASK_ACQUIRE || a->queued)) {
 		return depart(a, now);
 	} else if (a->giving_up) {
 		a->giving_up = false;
@@ -532,8 +532,9 @@ void hf_attempt_cancel(hf_attempt *attempt, hf_status status)
 {
 	if (attempt->state == HF_ATTEMPT_DONE)
 		return;
-	hf_fail(&attempt->error, status, "acquire", 0, "lock '%s': waiting was cancelled",
-		attempt->setup.name);
+	hf_fail(&attempt->error, status,
+		attempt->setup.request.ask == HF_ASK_CONVERT ? "convert" : "acquire", 0,
+		"lock '%s': waiting was cancelled", attempt->setup.name);
 	if (!attempt->pending && !attempt->queued) {
 		done(attempt, status);
 		return;

@@ -6,20 +6,21 @@ void hf_attempt_explain(hf_attempt *a, hf_status status)
 	const hf_grant *g =
 		a->verdict.blocker >= 0 ? &a->record.grants[a->verdict.blocker] : NULL;
 	const char *name = a->setup.name;
+	const char *op = a->setup.request.ask == HF_ASK_CONVERT ? "convert" : "acquire";
 	const char *who = g ? (g->owner[0] ? g->owner : "another") : "";
 
 	switch (status) {
 	case HF_HELD:
 	case HF_TIMED_OUT:
 		if (!g && a->record.closed_ms)
-			hf_fail(&a->error, status, "acquire", 0,
+			hf_fail(&a->error, status, op, 0,
 				"lock '%s' is closed for a while: its last lease ended without "
 				"a release and had a lock delay",
 				name);
 		else if (!g)
-			hf_fail(&a->error, status, "acquire", 0, "lock '%s' is held", name);
+			hf_fail(&a->error, status, op, 0, "lock '%s' is held", name);
 		else
-			hf_fail(&a->error, status, "acquire", 0,
+			hf_fail(&a->error, status, op, 0,
 				"lock '%s' is held by %s%s%s, pid %lld (token %llu)", name, who,
 				g->process.host[0] ? " on " : "", g->process.host,
 				(long long)g->process.pid, (unsigned long long)g->token);
@@ -35,7 +36,7 @@ void hf_attempt_explain(hf_attempt *a, hf_status status)
 			hf_fail(&a->error, status, "release", 0, "lock '%s' is not held", name);
 		break;
 	case HF_DEADLOCK:
-		hf_fail(&a->error, status, "acquire", 0,
+		hf_fail(&a->error, status, op, 0,
 			"lock '%s': deadlock, nobody would ever get on: %s", name,
 			a->deadlock.words.len ? a->deadlock.words.data : "");
 		break;
@@ -46,8 +47,7 @@ void hf_attempt_explain(hf_attempt *a, hf_status status)
 					     : "it expired or was taken away");
 		break;
 	case HF_INVALID:
-		hf_fail(&a->error, status, "acquire", 0, "lock '%s': %s", name,
-			a->verdict.reason);
+		hf_fail(&a->error, status, op, 0, "lock '%s': %s", name, a->verdict.reason);
 		break;
 	case HF_UNKNOWN:
 		hf_fail(&a->error, status, "swap", 0,

@@ -191,7 +191,8 @@ static void tell_node(const hf_node *n, const hf_page *wanted, hf_buf *words)
 	if (w->want.process.pid > 0)
 		hf_buf_addf(words, " (pid %lld)", (long long)w->want.process.pid);
 	tell_hold(n, wanted, words);
-	hf_buf_addf(words, " waits for '%s'", n->page->name);
+	hf_buf_addf(words, hf_waiter_upgrades(w) ? " waits to upgrade '%s'" : " waits for '%s'",
+		n->page->name);
 }
 
 /* The circle the other way round from its last member, who waits for us. */

@@ -51,7 +51,8 @@ static bool not_after(const hf_waiter *other, const hf_waiter *w)
 
 /*
  * Of the store's waiters: is his turn not after that of n? Who waits in the line
- * comes after its head, and after those before whom that one comes not.
+ * comes after its head, after those before whom that one comes not, and after
+ * upgrades, as all who hold nothing do.
  */
 static bool store_waiter_not_after(const hf_node *n, const hf_waiter *w)
 {
@@ -59,7 +60,8 @@ static bool store_waiter_not_after(const hf_node *n, const hf_waiter *w)
 
 	if (!n->in_line)
 		return not_after(w, hf_node_waiter(n));
-	return page->head >= 0 && not_after(w, &page->store->waiters[page->head]);
+	return (hf_waiter_upgrades(w) && !w->offer) ||
+	       (page->head >= 0 && not_after(w, &page->store->waiters[page->head]));
 }
 
 const hf_waiter *hf_node_next_before(const hf_node *n, size_t *at)

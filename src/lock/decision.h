@@ -1,8 +1,9 @@
 /*
- * A decision of the rules under way, for their two files:
+ * A decision of the rules under way, for their three files:
  *
- *	rules.c		 beginning and committing; release, renew, convert, ...
+ *	rules.c		 beginning and committing; release, renew, ...
  *	rules_acquire.c  acquiring, the line, handing over
+ *	rules_convert.c  another mode
  */
 #ifndef HF_DECISION_H
 #define HF_DECISION_H
@@ -54,10 +55,20 @@ bool hf_decision_begin(decision *d);
 hf_verdict hf_decision_commit(decision *d, hf_status status, const hf_grant *about, int from);
 /* What was over is written down even when the answer is no. */
 hf_verdict hf_decision_conclude(decision *d, hf_status status);
+/* None of the grants in next is the asked one: gone, or another's? */
+hf_verdict hf_decision_not_there(decision *d);
 
 /* ---- rules_acquire.c ---- */
 
 hf_verdict hf_decision_acquire(decision *d);
+/*
+ * May `want` be let in now: beside those who hold it, other than its own group, or
+ * have an offer, and is nobody before it in the line? With v.unproven set it is not
+ * known yet.
+ */
+hf_status hf_decision_may_enter(decision *d, const hf_grant *want);
+/* HELD, with what stands in the way and for how long at most; perhaps in line. */
+hf_verdict hf_decision_held(decision *d, const hf_grant *want);
 /*
  * Offer the lock to the first of the line, and to those behind him that can
  * share it with him. The dead are not waited for.
@@ -65,5 +76,9 @@ hf_verdict hf_decision_acquire(decision *d);
 void hf_decision_hand_over(decision *d);
 /* Until an offer lapses; -1: there is none. */
 int64_t hf_decision_offers_lapse(const decision *d);
+
+/* ---- rules_convert.c ---- */
+
+hf_verdict hf_decision_convert(decision *d);
 
 #endif

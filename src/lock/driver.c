@@ -193,8 +193,7 @@ int hf_drive_pidfd(const hf_process *process)
 	return poller.fd;
 }
 
-/* One descriptor, to be closed, for those of `fds` that are not -1; or -1. */
-static int any_of(const int *fds, size_t count)
+int hf_fd_any(const int *fds, size_t count)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 	int fd = epoll_create1(EPOLL_CLOEXEC);
@@ -265,7 +264,7 @@ static void watch_store(hf_manager *m, hf_attempt *a, const hf_drive *drive, int
 			close(holder);
 		return;
 	}
-	any = any_of(fds, 3);
+	any = hf_fd_any(fds, 3);
 	if (hf_register_watch(m, a->setup.name, a->snap.etag.len ? &a->snap.etag : NULL,
 		    wake_ms, any >= 0 ? any : drive->cancel_fd, NULL)) {
 		/* Watching failed: the backstop alone, without spinning. */
@@ -354,7 +353,11 @@ static hf_step drive_until(
 				hf_attempt_cancel(a, HF_TIMED_OUT);
 				break;
 			}
+			if (drive->lease)
+				hf_lease_let_go(drive->lease);
 			wait_for_change(m, a, drive, *bell);
+			if (drive->lease)
+				hf_lease_seize(drive->lease);
 			now = hf_now_here();
 			hf_attempt_on_wake(a);
 			break;

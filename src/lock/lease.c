@@ -1,6 +1,5 @@
 /* A lease in hand. */
 #include "manager.h"
-#include "modes.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,8 +8,7 @@
 
 #include "trust.h"
 
-/* False in a forked child: there it is the parent's. */
-static bool ours(const hf_lease *lease)
+bool hf_lease_is_ours(const hf_lease *lease)
 {
 	return lease->fork_generation == hf_fork_generation();
 }
@@ -88,7 +86,7 @@ void hf_lease_tell_lost(hf_lease *lease)
 
 void hf_lease_leave_line(hf_lease *lease)
 {
-	if (lease->in_line && ours(lease) && lease->manager)
+	if (lease->in_line && hf_lease_is_ours(lease) && lease->manager)
 		lease->manager->before->leave(lease);
 }
 
@@ -134,7 +132,7 @@ int64_t hf_lease_remaining_ms(const hf_lease *lease)
 	int64_t left_ms;
 	size_t i;
 
-	if (!ours(lease) || lease->lost)
+	if (!hf_lease_is_ours(lease) || lease->lost)
 		return 0;
 	for (i = 0; i < lease->above_count; i++) {
 		if (lease->above[i]->lost)
@@ -177,7 +175,7 @@ int hf_lease_fd(hf_lease *lease)
 {
 	int fd;
 
-	if (!ours(lease) || !lease->manager)
+	if (!hf_lease_is_ours(lease) || !lease->manager)
 		return -1;
 	pthread_mutex_lock(&lease->manager->mutex);
 	fd = lease->lost_fd;
@@ -196,7 +194,7 @@ int hf_lease_fd(hf_lease *lease)
 
 int hf_lease_liveness_fd(const hf_lease *lease)
 {
-	if (!ours(lease) || !lease->manager || !lease->bound)
+	if (!hf_lease_is_ours(lease) || !lease->manager || !lease->bound)
 		return -1;
 	if (lease->session_fd >= 0)
 		return lease->session_fd;
@@ -222,14 +220,13 @@ void hf_lease_detach(hf_lease *lease)
 {
 	if (!lease)
 		return;
-	if (ours(lease) && lease->manager)
+	if (hf_lease_is_ours(lease) && lease->manager)
 		remove_from_keeper(lease);
 	hf_lease_leave_line(lease);
 	hf_lease_destroy(lease);
 }
 
-/* A setup about this very grant. */
-static hf_attempt_setup setup_for(hf_lease *lease, hf_ask ask)
+hf_attempt_setup hf_lease_setup(hf_lease *lease, hf_ask ask)
 {
 	hf_attempt_setup setup = hf_manager_setup(lease->manager, lease->name, ask);
 
@@ -241,7 +238,7 @@ static hf_attempt_setup setup_for(hf_lease *lease, hf_ask ask)
 
 static hf_status give_back(hf_lease *lease, hf_error *error)
 {
-	hf_attempt_setup setup = setup_for(lease, HF_ASK_RELEASE);
+	hf_attempt_setup setup = hf_lease_setup(lease, HF_ASK_RELEASE);
 	hf_drive drive = HF_DRIVE_INIT;
 	hf_attempt attempt;
 	hf_status st;
@@ -287,7 +284,7 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 	if (!lease)
 		return HF_OK;
 	/* The descriptor of a session is the parent's; a copy is ours. */
-	if (ours(lease) && lease->manager) {
+	if (hf_lease_is_ours(lease) && lease->manager) {
 		remove_from_keeper(lease);
 		st = give_all_back(lease, error);
 		/* Not before: who is next in the line is to find it free. */
@@ -297,11 +294,7 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 	return st;
 }
 
-/*
- * Seize it for a change; HF_LOST if its time is over: once it was, it is not to
- * become ours again, even where the store still has the grant.
- */
-static hf_status seize_valid(hf_lease *lease, const char *op, hf_error *error)
+hf_status hf_lease_seize_valid(hf_lease *lease, const char *op, hf_error *error)
 {
 	hf_lease_seize(lease);
 	if (hf_lease_valid(lease))
@@ -314,7 +307,7 @@ static hf_status seize_valid(hf_lease *lease, const char *op, hf_error *error)
 /* One renewal, with another ttl if that is not 0. The lease is seized. */
 static hf_status renew(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 {
-	hf_attempt_setup setup = setup_for(lease, HF_ASK_RENEW);
+	hf_attempt_setup setup = hf_lease_setup(lease, HF_ASK_RENEW);
 	hf_attempt attempt;
 	hf_status st;
 
@@ -383,7 +376,7 @@ static hf_status extend_one(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	if (ttl_ms)
 		st = hf_keeper_need(lease, error);
 	if (!st)
-		st = seize_valid(lease, "extend", error);
+		st = hf_lease_seize_valid(lease, "extend", error);
 	if (st)
 		return st;
 	if (ttl_ms && (!lease->ttl_ms || ttl_ms < lease->ttl_ms))
@@ -401,7 +394,7 @@ hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	hf_status st = HF_OK;
 	size_t i;
 
-	if (!ours(lease) || !lease->manager)
+	if (!hf_lease_is_ours(lease) || !lease->manager)
 		return hf_fail(error, HF_LOST, "extend", 0,
 			"this lease belongs to the parent process, or its manager is closed");
 	if (ttl_ms && (ttl_ms < 100 || ttl_ms > 31536000000))
@@ -410,81 +403,6 @@ hf_status hf_extend(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 	for (i = 0; !st && i < lease->above_count; i++)
 		st = extend_one(lease->above[i], ttl_ms, error);
 	return st ? st : extend_one(lease, ttl_ms, error);
-}
-
-static hf_status convert_one(hf_lease *lease, hf_mode mode, hf_error *error)
-{
-	hf_attempt_setup setup;
-	hf_attempt attempt;
-	hf_status st;
-
-	st = seize_valid(lease, "convert", error);
-	if (st)
-		return st;
-	setup = setup_for(lease, HF_ASK_CONVERT);
-	setup.request.mode = mode;
-	setup.strategy = HF_FAIL_FAST; /* HELD is an answer here */
-	st = hf_drive_attempt(lease->manager, &setup, &attempt, NULL, error);
-	if (!st) {
-		lease->mode = mode;
-		lease->token = attempt.token;
-	}
-	hf_attempt_free(&attempt);
-	hf_lease_let_go(lease);
-	if (st == HF_NOT_OWNER)
-		st = hf_fail(error, HF_LOST, "convert", 0, "the lease of lock '%s' had ended",
-			lease->name);
-	if (st == HF_LOST)
-		hf_lease_tell_lost(lease);
-	return st;
-}
-
-/* The last `count` of what it stands on, or the first: nearest first. */
-static hf_status weaken_above(hf_lease *lease, size_t count, hf_error *error)
-{
-	hf_status st = HF_OK;
-
-	while (count-- > 0 && st != HF_LOST)
-		st = convert_one(lease->above[count], HF_INTENT_SHARED, error);
-	return st == HF_LOST ? st : HF_OK; /* to keep out too many does no harm */
-}
-
-/* With what it stands on: stronger from the root on, weaker the other way round. */
-static hf_status convert_all(hf_lease *lease, hf_mode mode, hf_error *error)
-{
-	bool up = mode == HF_EXCLUSIVE && lease->mode != HF_EXCLUSIVE;
-	hf_status st = HF_OK;
-	size_t i;
-
-	for (i = 0; up && !st && i < lease->above_count; i++)
-		st = convert_one(lease->above[i], HF_INTENT_EXCLUSIVE, error);
-	if (!st)
-		st = convert_one(lease, mode, error);
-	if (st && up)
-		(void)weaken_above(lease, lease->above_count, NULL);
-	else if (!st && mode == HF_SHARED)
-		st = weaken_above(lease, lease->above_count, error);
-	return st;
-}
-
-hf_status hf_convert(hf_lease *lease, hf_mode mode, hf_error *error)
-{
-	hf_status st;
-
-	if (!ours(lease) || !lease->manager)
-		return hf_fail(error, HF_LOST, "convert", 0,
-			"this lease belongs to the parent process, or its manager is closed");
-	if (!hf_mode_is_known(mode) || (lease->above_count && hf_mode_is_intent(mode)))
-		return hf_fail(
-			error, HF_INVALID, "convert", 0, "it can be HF_EXCLUSIVE or HF_SHARED");
-	if (lease->session_fd >= 0)
-		return hf_fail(error, HF_INVALID, "convert", 0,
-			"a hold of this layout (flock) cannot change its mode: release it and "
-			"acquire again");
-	st = convert_all(lease, mode, error);
-	if (mode != HF_EXCLUSIVE)
-		hf_lease_leave_line(lease);
-	return st;
 }
 
 /* ---- one of several ---- */

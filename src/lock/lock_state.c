@@ -63,26 +63,6 @@ bool hf_competes(const hf_record *r, const hf_grant *held, const hf_grant *want)
 						   hf_place_count(r) >= want->limit);
 }
 
-/* Who has an offer has not to wait for anybody but the claim. */
-static void assert_offers_stand(const hf_record *r)
-{
-	size_t held[HF_INTENT_EXCLUSIVE + 1] = {0};
-	size_t i;
-	unsigned k;
-
-	for (i = 0; i < r->grant_count; i++)
-		held[r->grants[i].mode]++;
-	for (i = 0; i < r->waiter_count; i++)
-		if (r->waiters[i].offer)
-			held[r->waiters[i].want.mode]++;
-	for (i = 0; i < r->waiter_count; i++) {
-		hf_mode mode = r->waiters[i].want.mode;
-
-		for (k = 0; r->waiters[i].offer && k < HF_ARRAY_LEN(held); k++)
-			assert(!hf_modes_conflict((hf_mode)k, mode) || held[k] == (k == mode));
-	}
-}
-
 void hf_assert_invariants(const hf_record *prev, const hf_record *next)
 {
 	uint32_t limit = 0;
@@ -103,7 +83,7 @@ void hf_assert_invariants(const hf_record *prev, const hf_record *next)
 
 		assert(w->arrival && w->arrival <= next->gen && w->offer <= next->gen);
 	}
-	assert_offers_stand(next);
+	assert(hf_offers_go_together(next));
 	assert(next->gen > prev->gen);
 	assert(next->counter >= prev->counter);
 	(void)prev;

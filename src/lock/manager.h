@@ -7,7 +7,8 @@
  *	tree_name.c names that are paths: what stands above them
  *	held_under.c  what is kept while one waits
  *	async.c	    those that are waited for without a thread each; see async.h
- *	lease.c     a lease in hand: queries, release, extend, convert
+ *	lease.c     a lease in hand: queries, release, extend
+ *	convert.c   another mode for it
  *	driver.c    runs an attempt, blocking
  *	bell.c	    wakes those whose turn has come
  *	keeper.c    the thread that renews and tells of loss
@@ -111,6 +112,7 @@ struct hf_lease {
 	hf_lease *next;
 	bool listed; /* among the manager's leases */
 	bool busy; /* somebody works on it, without the mutex */
+	bool converting; /* some thread does; under the mutex */
 	bool renews; /* the keeper renews it */
 	unsigned fork_generation;
 	uint64_t thread; /* that acquired it; hf_thread_number() */
@@ -204,19 +206,25 @@ typedef struct hf_drive {
 	 */
 	const hf_acquire_options *options;
 	hf_buf *under;
+	hf_lease *lease; /* seized by the caller: let go while it waits; NULL: none */
 	bool rung; /* the caller hears its bell */
 	/* Before each wait, unless it is the caller who waits; NULL: nothing. */
 	void (*waits)(void *arg);
 	void *waits_arg;
 	bool observed; /* by the driver: earlier runs' observations are loaded */
 } hf_drive;
-#define HF_DRIVE_INIT                                                      \
-	{                                                                  \
-		-1, -1, HF_EXCLUSIVE, NULL, NULL, false, NULL, NULL, false \
+#define HF_DRIVE_INIT                                                            \
+	{                                                                        \
+		-1, -1, HF_EXCLUSIVE, NULL, NULL, NULL, false, NULL, NULL, false \
 	}
 
 /* Now, without waiting; false for -1. */
 bool hf_fd_readable(int fd);
+/*
+ * One descriptor, to be closed, that polls readable as soon as one of `fds` that are
+ * not -1 does; -1: none could be made.
+ */
+int hf_fd_any(const int *fds, size_t count);
 /*
  * Carry out what the attempt wants, from `now` on, until it is done, or, with
  * `nowait`, until it wants to wait (then HF_STEP_WAIT comes back).
@@ -303,6 +311,10 @@ hf_status hf_acquisition_end(
 
 /* ---- lease.c ---- */
 
+/* False in a forked child: there it is the parent's. */
+bool hf_lease_is_ours(const hf_lease *lease);
+/* A setup about this very grant. */
+hf_attempt_setup hf_lease_setup(hf_lease *lease, hf_ask ask);
 /* Trust the lease for its ttl from base_ms on. */
 void hf_lease_trust(hf_lease *lease, int64_t base_ms);
 /*
@@ -336,6 +348,11 @@ void hf_lease_leave_line(hf_lease *lease);
 void hf_lease_stand_on(hf_lease *lease, hf_lease **above, size_t count);
 /* Wait until nobody works on it and take it / give it back. */
 void hf_lease_seize(hf_lease *lease);
+/*
+ * Seize it for a change; HF_LOST if its time is over: once it was, it is not to
+ * become ours again, even where the store still has the grant.
+ */
+hf_status hf_lease_seize_valid(hf_lease *lease, const char *op, hf_error *error);
 void hf_lease_let_go(hf_lease *lease);
 
 /* ---- keeper.c ---- */

@@ -133,6 +133,19 @@ void hf_count_refused(hf_manager *m, const char *name, hf_status status, const h
 	count_tally(counts, tally);
 }
 
+void hf_count_upgrade(hf_lease *lease, hf_status status, const hf_tally *tally)
+{
+	hf_counts *counts;
+
+	if (status) {
+		hf_count_refused(lease->manager, lease->name, status, tally);
+		return;
+	}
+	counts = counts_of(lease->manager, lease->name);
+	if (counts)
+		count_tally(counts, tally);
+}
+
 void hf_count_lost(hf_lease *lease)
 {
 	if (!lease->counts)

@@ -69,6 +69,9 @@ void hf_count_granted(struct hf_lease *lease, hf_strategy strategy, const hf_tal
 void hf_count_refused(
 	struct hf_manager *m, const char *name, hf_status status, const hf_tally *tally);
 
+/* An upgrade is over, with this answer: counted but for the time it took. */
+void hf_count_upgrade(struct hf_lease *lease, hf_status status, const hf_tally *tally);
+
 /* A lease that was granted has been released, with this answer; or is lost. */
 void hf_count_released(struct hf_lease *lease, hf_status status);
 void hf_count_lost(struct hf_lease *lease);

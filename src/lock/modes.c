@@ -138,3 +138,46 @@ bool hf_holders_go_together(const hf_record *r)
 	}
 	return true;
 }
+
+/* How many of its own group there are, itself included, whose mode conflicts. */
+static size_t own_in_the_way(const hf_record *r, const hf_waiter *w)
+{
+	size_t n = 0;
+	size_t i;
+
+	if (!hf_waiter_upgrades(w))
+		return hf_modes_conflict(w->want.mode, w->want.mode);
+	for (i = 0; i < r->grant_count; i++)
+		n += hf_same_group(&r->grants[i], &w->want) &&
+		     hf_modes_conflict(r->grants[i].mode, w->want.mode);
+	for (i = 0; i < r->waiter_count; i++)
+		n += r->waiters[i].offer && hf_same_group(&r->waiters[i].want, &w->want) &&
+		     hf_modes_conflict(r->waiters[i].want.mode, w->want.mode);
+	return n;
+}
+
+bool hf_offers_go_together(const hf_record *r)
+{
+	size_t held[HF_INTENT_EXCLUSIVE + 1] = {0};
+	size_t i;
+	unsigned k;
+
+	for (i = 0; i < r->grant_count; i++)
+		held[r->grants[i].mode]++;
+	for (i = 0; i < r->waiter_count; i++)
+		if (r->waiters[i].offer)
+			held[r->waiters[i].want.mode]++;
+	for (i = 0; i < r->waiter_count; i++) {
+		const hf_waiter *w = &r->waiters[i];
+		size_t in_the_way = 0;
+
+		if (!w->offer)
+			continue;
+		for (k = 0; k < HF_ARRAY_LEN(held); k++)
+			if (hf_modes_conflict((hf_mode)k, w->want.mode))
+				in_the_way += held[k];
+		if (in_the_way != own_in_the_way(r, w))
+			return false;
+	}
+	return true;
+}

@@ -37,5 +37,7 @@ bool hf_same_group(const hf_grant *a, const hf_grant *b);
 size_t hf_place_count(const hf_record *r);
 /* Would the rules have let all of these in together, whatever their limits? */
 bool hf_holders_go_together(const hf_record *r);
+/* And those who have an offer, beside them and each other? They wait for nobody. */
+bool hf_offers_go_together(const hf_record *r);
 
 #endif

@@ -10,6 +10,8 @@ static int64_t priority(const hf_waiter *w)
 
 bool hf_queue_before(const hf_waiter *a, const hf_waiter *b)
 {
+	if (hf_waiter_upgrades(a) != hf_waiter_upgrades(b))
+		return hf_waiter_upgrades(a);
 	if (!a->missed != !b->missed)
 		return !a->missed;
 	if (priority(a) != priority(b))
@@ -56,7 +58,7 @@ static bool is_near(const hf_record *record, size_t i)
 {
 	const hf_waiter *w = &record->waiters[i];
 
-	if (!record->far_count)
+	if (!record->far_count || hf_waiter_upgrades(w))
 		return true;
 	return !w->missed && (priority(w) > 0 || (priority(w) == 0 && i < record->far_at));
 }
@@ -89,7 +91,7 @@ size_t hf_queue_ahead(const hf_record *record, const hf_waiter *waiter)
 		     hf_queue_before(w, waiter);
 		me = !strcmp(w->want.id, waiter->want.id) ? i : me;
 	}
-	if (me == record->waiter_count || !is_near(record, me))
+	if (me == record->waiter_count ? !hf_waiter_upgrades(waiter) : !is_near(record, me))
 		n += record->far_count;
 	return n;
 }
@@ -120,6 +122,30 @@ void hf_queue_drop(hf_record *record, size_t i)
 	record->far_at -= i < record->far_at;
 	memmove(record->waiters + i, record->waiters + i + 1,
 		(record->waiter_count - i) * sizeof(*record->waiters));
+}
+
+static bool has_hold(const hf_record *record, const char *group)
+{
+	size_t i;
+
+	for (i = 0; i < record->grant_count; i++)
+		if (!strcmp(record->grants[i].group, group))
+			return true;
+	return false;
+}
+
+void hf_queue_drop_orphans(hf_record *record)
+{
+	size_t i = 0;
+
+	while (i < record->waiter_count) {
+		const hf_waiter *w = &record->waiters[i];
+
+		if (hf_waiter_upgrades(w) && !has_hold(record, w->want.group))
+			hf_queue_drop(record, i);
+		else
+			i++;
+	}
 }
 
 bool hf_queue_went_past(hf_record *record, uint64_t arrival)

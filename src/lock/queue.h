@@ -3,10 +3,12 @@
  *
  * Waiters stand in the record. Who comes first is told by hf_queue_before():
  *
- *	1. those that answered their last offer, before those that did not;
- *	2. priority, which rises by one with every HF_QUEUE_AGING grants that
+ *	1. those that hold the lock and want more of it (an upgrade: its `group` is
+ *	   that of the hold): who must wait for them to let go, must do so anyway;
+ *	2. those that answered their last offer, before those that did not;
+ *	3. priority, which rises by one with every HF_QUEUE_AGING grants that
  *	   went past a waiter to one that came later: nobody starves;
- *	3. arrival.
+ *	4. arrival.
  *
  * Whenever a swap leaves a lock that would let the first of the line in, the
  * same swap *offers* it to him: until it is claimed, nobody else gets in. The
@@ -56,6 +58,8 @@ size_t hf_queue_ahead_of_far(const hf_record *record, size_t far);
 int hf_queue_offered(const hf_record *record, const char *id);
 
 void hf_queue_drop(hf_record *record, size_t i);
+/* Those whose hold is over wait for more of it in vain: take them out. */
+void hf_queue_drop_orphans(hf_record *record);
 /*
  * One that arrived later than others (ARRIVED_LAST: than all) was let in. False: past
  * some at the far end, which must be unfolded first.

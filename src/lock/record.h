@@ -96,7 +96,8 @@ typedef struct hf_party {
 /*
  * One who waits; see queue.h. Of `want` there are id, owner, mode, limit, priority,
  * acquired_wall_ms (when it came), under, process (who waits, bound or not), and
- * the clock of an offer; the rest comes with its claim.
+ * the clock of an offer; the rest comes with its claim. `group` is its id, or that
+ * of the hold of which it wants more.
  */
 typedef struct hf_waiter {
 	hf_grant want;
@@ -108,6 +109,12 @@ typedef struct hf_waiter {
 	uint64_t offer; /* gen that offered it the lock; 0: none */
 	int64_t claim_deadline_ms; /* of the offer, on want.clock */
 } hf_waiter;
+
+/* Does it hold the lock already, and wait to hold more of it? */
+static inline bool hf_waiter_upgrades(const hf_waiter *w)
+{
+	return w->want.group != w->want.id && strcmp(w->want.group, w->want.id) != 0;
+}
 
 typedef enum hf_event_kind {
 	HF_EV_NONE = 0,

@@ -182,6 +182,9 @@ static hf_status check_all(const hf_record *r, hf_error *error)
 	if (!check_waiters(r))
 		return hf_fail(error, HF_CORRUPT, "decode", 0,
 			"the record is damaged: those who wait cannot have come so");
+	if (!hf_offers_go_together(r))
+		return hf_fail(error, HF_CORRUPT, "decode", 0,
+			"the record is damaged: it offers what is taken");
 	return HF_OK;
 }
 

@@ -10,6 +10,7 @@
 
 static const hf_field waiter_fields[] = {
 	HF_FIELD("id", HF_FIELD_TEXT, hf_waiter, want.id),
+	HF_FIELD("group", HF_FIELD_TEXT, hf_waiter, want.group), /* of an upgrade */
 	HF_FIELD("m", HF_FIELD_MODE, hf_waiter, want.mode),
 	HF_FIELD("lim", HF_FIELD_U32, hf_waiter, want.limit),
 	HF_FIELD("pri", HF_FIELD_I32, hf_waiter, want.priority),
@@ -126,13 +127,17 @@ static bool tell_parties(hf_record *r)
 bool hf_waiter_is_plain(const hf_waiter *w)
 {
 	return !w->want.priority && !w->passed && !w->missed && !w->offer &&
-	       !w->want.clock[0] && !w->claim_deadline_ms;
+	       !w->want.clock[0] && !w->claim_deadline_ms && !hf_waiter_upgrades(w);
 }
 
 static void put_waiter(hf_buf *buf, const hf_waiter *w)
 {
+	hf_waiter told = *w;
+
+	if (!hf_waiter_upgrades(w))
+		told.want.group = "";
 	hf_buf_adds(buf, "wait");
-	hf_fields_put(buf, waiter_fields, HF_ARRAY_LEN(waiter_fields), w);
+	hf_fields_put(buf, waiter_fields, HF_ARRAY_LEN(waiter_fields), &told);
 	hf_buf_addc(buf, '\n');
 }
 
@@ -207,7 +212,8 @@ bool hf_waiter_read(char *line, const hf_record *r, hf_waiter *w)
 	if (!w->party || w->party > r->party_count)
 		return false;
 	take_common(w, &r->parties[w->party - 1]);
-	w->want.group = w->want.id;
+	if (!w->want.group[0])
+		w->want.group = w->want.id;
 	return true;
 }
 
@@ -252,14 +258,18 @@ size_t hf_waiters_move_texts(hf_record *r, char *to, size_t cap, size_t used)
 	for (i = 0; i < r->waiter_count; i++) {
 		hf_waiter *w = &r->waiters[i];
 		hf_party own = party_of(w);
+		bool upgrades = hf_waiter_upgrades(w);
 
+		if (!upgrades)
+			w->want.group = "";
 		used = hf_fields_move_texts(
 			waiter_fields, HF_ARRAY_LEN(waiter_fields), w, to, cap, used);
 		if (!w->party)
 			used = hf_fields_move_texts(
 				party_fields, HF_ARRAY_LEN(party_fields), &own, to, cap, used);
 		take_common(w, w->party ? &r->parties[w->party - 1] : &own);
-		w->want.group = w->want.id;
+		if (!upgrades)
+			w->want.group = w->want.id;
 	}
 	return used;
 }

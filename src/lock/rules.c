@@ -216,7 +216,7 @@ bool hf_who_names(const hf_who *who, const hf_grant *g)
 }
 
 /* None of the grants in next is the asked one: gone, or another's? */
-static hf_verdict not_there(decision *d)
+hf_verdict hf_decision_not_there(decision *d)
 {
 	size_t i;
 
@@ -252,7 +252,7 @@ static hf_verdict release(decision *d)
 		hf_decision_drop_grant(n, i);
 	}
 	if (!count)
-		return not_there(d);
+		return hf_decision_not_there(d);
 	d->kind = HF_EV_RELEASE;
 	d->v.ended = count;
 	return hf_decision_commit(d, HF_OK, &gone, from);
@@ -302,7 +302,7 @@ static hf_verdict renew(decision *d)
 		prolong(d, g);
 	}
 	if (!first)
-		return not_there(d);
+		return hf_decision_not_there(d);
 	d->v.token = first->token;
 	if (!changed) {
 		d->v.gen = first->gen;
@@ -310,72 +310,6 @@ static hf_verdict renew(decision *d)
 		return hf_decision_answer(d, HF_OK);
 	}
 	return hf_decision_commit(d, HF_OK, first, hf_state_of(n));
-}
-
-static bool some_offer_conflicts(const hf_record *r, hf_mode mode)
-{
-	size_t i;
-
-	for (i = 0; i < r->waiter_count; i++)
-		if (r->waiters[i].offer && hf_modes_conflict(r->waiters[i].want.mode, mode))
-			return true;
-	return false;
-}
-
-static hf_verdict convert(decision *d)
-{
-	hf_record *n = d->next;
-	int from = hf_state_of(n);
-	hf_grant *mine = NULL;
-	uint64_t token = 0;
-	bool up;
-	size_t i;
-
-	for (i = 0; i < n->grant_count; i++)
-		if (hf_who_names(&d->req->who, &n->grants[i]))
-			mine = &n->grants[i];
-	if (!mine)
-		return not_there(d);
-	if (mine->mode == d->req->mode) {
-		d->v.token = mine->token;
-		d->v.ended = 0;
-		return hf_decision_answer(d, HF_OK);
-	}
-	if (hf_mode_is_intent(mine->mode) != hf_mode_is_intent(d->req->mode))
-		return hf_decision_refuse(d, HF_INVALID, -1,
-			"an intention does not become a hold of the lock itself, nor that an "
-			"intention");
-	up = hf_mode_covers(d->req->mode, mine->mode);
-	if (up && some_offer_conflicts(n, d->req->mode)) {
-		d->v.wait_ms = hf_decision_offers_lapse(d);
-		return hf_decision_conclude(d, HF_HELD);
-	}
-	for (i = 0; i < n->grant_count; i++) {
-		hf_grant *g = &n->grants[i];
-
-		if (g == mine)
-			continue;
-		if (d->req->mode == HF_SHARED && g->mode == HF_EXCLUSIVE)
-			return hf_decision_refuse(d, HF_INVALID, -1,
-				"another hold of this group is exclusive: release it first");
-		if (up && !hf_same_group(g, mine) && hf_modes_conflict(g->mode, d->req->mode)) {
-			d->v.blocker = hf_decision_find_id(d->prev, g->id);
-			d->v.wait_ms =
-				hf_rules_remaining_ms(d->prev, (size_t)d->v.blocker, d->e);
-			return hf_decision_conclude(d, HF_HELD);
-		}
-		if (hf_same_group(g, mine) && hf_mode_covers(g->mode, d->req->mode))
-			token = hf_larger(token, g->token);
-	}
-	mine->mode = d->req->mode;
-	if (up) {
-		/* Others may have shared it with greater tokens since. */
-		if (!token)
-			token = n->counter = hf_larger(n->counter, d->req->least_counter) + 1;
-		mine->token = token;
-	}
-	d->kind = up ? HF_EV_UPGRADE : HF_EV_DOWNGRADE;
-	return hf_decision_commit(d, HF_OK, mine, from);
 }
 
 static hf_verdict force_release(decision *d)
@@ -392,11 +326,20 @@ static hf_verdict force_release(decision *d)
 	return hf_decision_commit(d, HF_OK, NULL, HF_STATE_FREE);
 }
 
+/* The grant that one who waits was to get, if it has it; -1: it has not. */
+static int has_got(const decision *d)
+{
+	const hf_request *req = d->req;
+	int i = hf_decision_find_id(d->next, req->who.id ? req->who.id : req->grant.id);
+
+	return i >= 0 && req->who.id && d->next->grants[i].mode != req->mode ? -1 : i;
+}
+
 /* Wait no longer. Who has got it meanwhile keeps it: the token tells. */
 static hf_verdict leave(decision *d)
 {
 	hf_record *n = d->next;
-	int grant = hf_decision_find_id(n, d->req->grant.id);
+	int grant = has_got(d);
 	int mine = hf_queue_find(n, d->req->grant.id);
 
 	if (grant >= 0 || mine < 0 || hf_decision_find_foreign(n) >= 0) {
@@ -449,7 +392,7 @@ hf_verdict hf_rules_apply(const hf_record *prev, const hf_request *request,
 	case HF_ASK_RENEW:
 		return renew(&d);
 	case HF_ASK_CONVERT:
-		return convert(&d);
+		return hf_decision_convert(&d);
 	case HF_ASK_FORCE_RELEASE:
 		return force_release(&d);
 	case HF_ASK_REAP:

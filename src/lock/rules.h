@@ -63,17 +63,18 @@ typedef struct hf_request {
 	hf_ask ask;
 	/*
 	 * ACQUIRE: the grant wanted (id, group, owner, mode, ttl, process ...);
-	 * group == id, or the group to re-enter. All others: owner and process
+	 * group == id, or the group to re-enter. CONVERT: id is that of its place in
+	 * the line, a new one, if it may wait for it. All others: owner and process
 	 * tell who does it, for the event.
 	 */
 	hf_grant grant;
 	hf_take take; /* ACQUIRE */
-	/* ACQUIRE: when it is held, stand in line; offers are claimed in claim_ms. */
+	/* ACQUIRE, CONVERT: held, stand in line; offers are claimed in claim_ms. */
 	bool queue;
 	bool newcomer; /* ACQUIRE: it has never asked for that */
 	int64_t claim_ms;
 	int64_t stale_after_ms; /* ACQUIRE with HF_TAKE_STALE */
-	hf_who who; /* RELEASE, RENEW, CONVERT: whose grant */
+	hf_who who; /* RELEASE, RENEW, CONVERT: whose grant; LEAVE: as CONVERT had it */
 	int64_t ttl_ms; /* RENEW: the new ttl; 0: keep */
 	/*
 	 * RENEW by id: the count of renewals to reach; 0: just one more. It
@@ -81,7 +82,7 @@ typedef struct hf_request {
 	 * never asks for one count in two attempts, whatever became of the first.
 	 */
 	uint64_t renewals;
-	hf_mode mode; /* CONVERT */
+	hf_mode mode; /* CONVERT; LEAVE: as that had it */
 	/* What we know to have been reached: the record may not go below. */
 	uint64_t least_gen;
 	uint64_t least_counter;

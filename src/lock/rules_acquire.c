@@ -39,6 +39,15 @@ static int find_sharer(const hf_record *r)
 }
 
 /*
+ * Is it of the group of which `want` is to be more? (The id of a newcomer may be that
+ * of a group of which others are left: see hf_grant.gen.)
+ */
+static bool is_own(const hf_grant *held, const hf_grant *want)
+{
+	return hf_same_group(held, want) && strcmp(want->group, want->id) != 0;
+}
+
+/*
  * Would `want` be let in beside the grants of next, and beside those who have
  * an offer? HF_INVALID: never, as long as that limit stands.
  */
@@ -49,7 +58,7 @@ static hf_status admissible(decision *d, const hf_grant *want)
 	size_t i;
 
 	for (i = 0; i < n->grant_count; i++)
-		if (hf_conflicts(&n->grants[i], want))
+		if (hf_conflicts(&n->grants[i], want) && !is_own(&n->grants[i], want))
 			return HF_HELD;
 	if (n->closed_ms)
 		return HF_HELD; /* for every newcomer, whoever else is in */
@@ -57,10 +66,12 @@ static hf_status admissible(decision *d, const hf_grant *want)
 		const hf_waiter *w = &n->waiters[i];
 
 		if (w->offer && strcmp(w->want.id, want->id) != 0 &&
-			(hf_conflicts(&w->want, want) || other_limit(&w->want, want)))
+			(hf_conflicts(&w->want, want) || other_limit(&w->want, want)) &&
+			!is_own(&w->want, want))
 			return HF_HELD;
 	}
-	if (sharer >= 0 && other_limit(&n->grants[sharer], want))
+	if (sharer >= 0 && other_limit(&n->grants[sharer], want) &&
+		!is_own(&n->grants[sharer], want))
 		return HF_INVALID;
 	return want->limit && places_taken(n, want) >= want->limit ? HF_HELD : HF_OK;
 }
@@ -90,6 +101,7 @@ void hf_decision_hand_over(decision *d)
 	hf_record *n = d->next;
 	int head;
 
+	hf_queue_drop_orphans(n);
 	while ((head = hf_queue_head(n)) >= 0) {
 		hf_waiter *w = &n->waiters[head];
 
@@ -98,7 +110,8 @@ void hf_decision_hand_over(decision *d)
 		w->offer = n->gen;
 		w->want.clock = d->e->clock;
 		w->claim_deadline_ms = d->e->now_ms + w->claim_ms;
-		if (!hf_queue_went_past(n, w->arrival))
+		/* One who holds it already goes past nobody. */
+		if (!hf_waiter_upgrades(w) && !hf_queue_went_past(n, w->arrival))
 			head = HF_QUEUE_FAR;
 		if (head == HF_QUEUE_FAR)
 			break;
@@ -108,13 +121,8 @@ void hf_decision_hand_over(decision *d)
 
 /* ---- acquire ---- */
 
-/*
- * May the asker be let in now: beside those who hold it or have an offer, and
- * is nobody before him in the line?
- */
-static hf_status may_enter(decision *d)
+hf_status hf_decision_may_enter(decision *d, const hf_grant *want)
 {
-	const hf_grant *want = &d->req->grant;
 	const hf_record *n = d->next;
 	int mine = hf_queue_find(n, want->id);
 	hf_waiter me = {.want = *want, .arrival = HF_QUEUE_ARRIVED_LAST};
@@ -123,6 +131,8 @@ static hf_status may_enter(decision *d)
 
 	if (mine >= 0)
 		me = n->waiters[mine];
+	if (first == HF_QUEUE_FAR && hf_waiter_upgrades(&me))
+		return st;
 	if (first == HF_QUEUE_FAR) {
 		d->v.unfold = true;
 		return HF_HELD;
@@ -143,7 +153,7 @@ static hf_status may_enter(decision *d)
 static void describe(hf_waiter *w, const hf_grant *want)
 {
 	w->want.id = want->id;
-	w->want.group = want->id;
+	w->want.group = want->group;
 	w->want.owner = want->owner;
 	w->want.mode = want->mode;
 	w->want.limit = want->limit;
@@ -156,10 +166,10 @@ static void describe(hf_waiter *w, const hf_grant *want)
 }
 
 /* No neighbour is waited for in line: it would not hand over. */
-static hf_status stand_in_line(decision *d)
+static hf_status stand_in_line(decision *d, const hf_grant *want)
 {
 	hf_record *n = d->next;
-	int mine = hf_queue_find(n, d->req->grant.id);
+	int mine = hf_queue_find(n, want->id);
 	hf_waiter *w;
 
 	if (!d->req->queue || hf_decision_find_foreign(n) >= 0)
@@ -175,7 +185,7 @@ static hf_status stand_in_line(decision *d)
 		w = hf_record_add_waiter(n);
 		if (!w)
 			return HF_NO_MEMORY;
-		describe(w, &d->req->grant);
+		describe(w, want);
 		w->want.acquired_wall_ms = d->e->wall_ms;
 		w->arrival = hf_decision_next_gen(d);
 		w->claim_ms = d->req->claim_ms;
@@ -202,31 +212,34 @@ int64_t hf_decision_offers_lapse(const decision *d)
 	return left;
 }
 
-/* HELD, with what stands in the way and for how long at most. */
-static hf_verdict held(decision *d)
+/* What ends by time, if it is in the way of `want`; that of its own hold counts too. */
+static void note_in_the_way(decision *d, size_t i, const hf_grant *want)
 {
-	const hf_grant *want = &d->req->grant;
+	const hf_grant *g = &d->prev->grants[i];
+	int64_t left = d->req->stale_after_ms - hf_unrenewed_ms(d->prev, i, d->e);
+
+	if (d->v.blocker < 0 && !is_own(g, want))
+		d->v.blocker = (int)i;
+	d->v.wait_ms =
+		hf_decision_sooner(d->v.wait_ms, hf_rules_remaining_ms(d->prev, i, d->e));
+	if (d->req->take == HF_TAKE_STALE && left > 0)
+		d->v.wait_ms = hf_decision_sooner(d->v.wait_ms, left);
+}
+
+hf_verdict hf_decision_held(decision *d, const hf_grant *want)
+{
 	size_t i;
 
 	d->v.wait_ms = d->next->closed_ms ? hf_rules_closed_ms(d->next, d->e) : -1;
 	d->v.wait_ms = hf_decision_sooner(d->v.wait_ms, hf_decision_offers_lapse(d));
 	for (i = 0; i < d->prev->grant_count; i++) {
-		int64_t left;
+		const hf_grant *g = &d->prev->grants[i];
 
-		if (hf_rules_over(d->prev, i, d->e))
-			continue;
-		if (!hf_conflicts(&d->prev->grants[i], want) &&
-			(!want->limit || hf_mode_is_intent(d->prev->grants[i].mode)))
-			continue;
-		if (d->v.blocker < 0)
-			d->v.blocker = (int)i;
-		d->v.wait_ms = hf_decision_sooner(
-			d->v.wait_ms, hf_rules_remaining_ms(d->prev, i, d->e));
-		left = d->req->stale_after_ms - hf_unrenewed_ms(d->prev, i, d->e);
-		if (d->req->take == HF_TAKE_STALE && left > 0)
-			d->v.wait_ms = hf_decision_sooner(d->v.wait_ms, left);
+		if (!hf_rules_over(d->prev, i, d->e) &&
+			(hf_conflicts(g, want) || (want->limit && !hf_mode_is_intent(g->mode))))
+			note_in_the_way(d, i, want);
 	}
-	if (stand_in_line(d))
+	if (stand_in_line(d, want))
 		return hf_decision_answer(d, HF_NO_MEMORY);
 	return hf_decision_conclude(d, HF_HELD);
 }
@@ -365,7 +378,7 @@ hf_verdict hf_decision_acquire(decision *d)
 	if (strcmp(want->group, want->id) != 0)
 		return reenter(d);
 	d->kind = HF_EV_ACQUIRE;
-	st = may_enter(d);
+	st = hf_decision_may_enter(d, want);
 	if (d->v.unproven >= 0 || d->v.unfold)
 		return hf_decision_answer(d, HF_HELD);
 	if (st == HF_HELD && d->req->take != HF_TAKE_NOTHING && take_from_holders(d)) {
@@ -373,7 +386,8 @@ hf_verdict hf_decision_acquire(decision *d)
 		if (st) { /* not enough: then nobody is robbed */
 			if (!hf_decision_begin(d))
 				return hf_decision_answer(d, HF_NO_MEMORY);
-			(void)may_enter(d); /* HELD, as before: for the line */
+			/* HELD, as before: for the line */
+			(void)hf_decision_may_enter(d, want);
 		}
 	}
 	if (st == HF_INVALID)
@@ -381,6 +395,6 @@ hf_verdict hf_decision_acquire(decision *d)
 			hf_decision_find_id(d->prev, d->next->grants[find_sharer(d->next)].id),
 			"it is shared with another limit; the first holder's counts");
 	if (st)
-		return held(d);
+		return hf_decision_held(d, want);
 	return grant_it(d, hf_state_of(d->next));
 }

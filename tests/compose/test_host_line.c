@@ -355,7 +355,7 @@ static void place__is_given_back_by_who_shares_from_now_on(void **state)
 
 	(void)state;
 	assert_int_equal(try_it(other, "weaker", HF_SHARED), HF_HELD);
-	assert_int_equal(hf_convert(lease, HF_SHARED, NULL), HF_OK);
+	assert_int_equal(hf_convert(lease, HF_SHARED, NULL, NULL), HF_OK);
 	assert_int_equal(try_it(other, "weaker", HF_SHARED), HF_OK);
 	give_back(lease);
 	hf_close(other);

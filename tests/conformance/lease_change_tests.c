@@ -103,26 +103,28 @@ static void lease__upgrade_needs_to_be_alone_and_gets_a_new_token(void **state)
 	const char *name = world_name("upgrade");
 	hf_lease *a;
 	hf_lease *b;
+	hf_convert_options at_once = HF_CONVERT_OPTIONS_INIT;
 	hf_error error;
 
 	(void)state;
 	shared.mode = HF_SHARED;
+	at_once.wait_ms = 0;
 	a = take(m, name, &shared);
 	if (!under_test.detached) {
-		assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &error), HF_INVALID);
+		assert_int_equal(hf_convert(a, HF_EXCLUSIVE, NULL, &error), HF_INVALID);
 		give_back(a);
 		hf_close(m);
 		return;
 	}
 	b = take(m, name, &shared);
-	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &error), HF_HELD);
+	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &at_once, &error), HF_HELD);
 	assert_int_equal(hf_lease_mode(a), HF_SHARED);
 	give_back(b);
-	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, &error), HF_OK);
+	assert_int_equal(hf_convert(a, HF_EXCLUSIVE, NULL, &error), HF_OK);
 	assert_int_equal(hf_lease_mode(a), HF_EXCLUSIVE);
 	assert_true(hf_lease_token(a) >= 3);
 	assert_int_equal(try_it(m, name, &shared), HF_HELD);
-	assert_int_equal(hf_convert(a, HF_SHARED, &error), HF_OK);
+	assert_int_equal(hf_convert(a, HF_SHARED, NULL, &error), HF_OK);
 	assert_int_equal(try_it(m, name, &shared), HF_OK);
 	give_back(a);
 	hf_close(m);
@@ -163,7 +165,7 @@ static void lease__what_was_lost_is_not_extended(void **state)
 		usleep(1000);
 	/* The store has it for some time yet: the margin of a tenth. */
 	assert_int_equal(hf_extend(lease, 0, &error), HF_LOST);
-	assert_int_equal(hf_convert(lease, HF_SHARED, &error), HF_LOST);
+	assert_int_equal(hf_convert(lease, HF_SHARED, NULL, &error), HF_LOST);
 	assert_int_equal(hf_lease_remaining_ms(lease), 0);
 	hf_release(lease, NULL);
 	hf_close(m);

@@ -17,6 +17,8 @@ static const test_group *const groups[] = {
 	&async_tests,
 	&async_end_tests,
 	&async_many_tests,
+	&upgrade_tests,
+	&upgrade_circle_tests,
 	&tree_tests,
 	&tree_race_tests,
 	&no_tree_tests,
@@ -27,7 +29,8 @@ static const test_group *const groups[] = {
 /* Has the store under test what this group is about? */
 static bool applies(const test_group *group)
 {
-	if (group == &tree_tests || group == &tree_race_tests)
+	if (group == &tree_tests || group == &tree_race_tests || group == &upgrade_tests ||
+		group == &upgrade_circle_tests)
 		return under_test.detached;
 	if (group == &crowd_tests)
 		return under_test.processes && under_test.detached;

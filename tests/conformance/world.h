@@ -111,6 +111,8 @@ extern const test_group deadlock_tests;
 extern const test_group async_tests;
 extern const test_group async_end_tests;
 extern const test_group async_many_tests;
+extern const test_group upgrade_tests;
+extern const test_group upgrade_circle_tests;
 extern const test_group tree_tests;
 extern const test_group tree_race_tests;
 extern const test_group no_tree_tests;

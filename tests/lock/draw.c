@@ -249,6 +249,8 @@ void draw_record(draw *d, hf_record *r, bool free_too)
 		if (!w)
 			abort();
 		w->want.id = w->want.group = g.id;
+		if (r->grant_count && draw_chance(d, 25)) /* an upgrade */
+			w->want.group = r->grants[draw_below(d, r->grant_count)].group;
 		w->want.mode = g.mode;
 		w->want.limit = g.limit;
 		w->want.priority = g.priority;

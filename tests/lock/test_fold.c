@@ -37,9 +37,11 @@ typedef struct both {
 	hf_buf check_text;
 	int64_t now_ms;
 	char ids[CLIENTS][24];
+	char places[CLIENTS][24]; /* in the line, of those who upgrade */
 	bool dead[CLIENTS];
 	size_t folds; /* records that were folded when the rules were asked */
 	size_t unfolds;
+	size_t upgrades; /* that came out of the line */
 } both;
 
 static void begin_side(side *s, size_t near)
@@ -68,8 +70,10 @@ static void begin(both *b, size_t round)
 	begin_side(&b->whole, HF_RECORD_WHOLE);
 	begin_side(&b->folded, 1 + (size_t)draw_below(&b->d, 4));
 	hf_record_init(&b->check);
-	for (i = 0; i < CLIENTS; i++)
+	for (i = 0; i < CLIENTS; i++) {
 		snprintf(b->ids[i], sizeof(b->ids[i]), "%s%zu", i % 7 ? "c" : "c%", i);
+		snprintf(b->places[i], sizeof(b->places[i]), "up%zu", i);
+	}
 }
 
 static void end(both *b)
@@ -86,7 +90,7 @@ static int number_of(const both *b, const char *id)
 	int i;
 
 	for (i = 0; i < CLIENTS; i++)
-		if (!strcmp(b->ids[i], id))
+		if (!strcmp(b->ids[i], id) || !strcmp(b->places[i], id))
 			return i;
 	return -1;
 }
@@ -140,6 +144,11 @@ static void check_same_lock(both *b)
 			b->folded.before.data);
 }
 
+static bool waits(const both *b, const char *id)
+{
+	return hf_queue_find(&b->whole.prev, id) >= 0;
+}
+
 static void step(both *b, const hf_request *request)
 {
 	const hf_verdict *v = &b->whole.verdict;
@@ -160,14 +169,27 @@ static void step(both *b, const hf_request *request)
 	CHECK(v->waits == w->waits && v->ahead == w->ahead && v->blocker == w->blocker);
 	if (!v->swap)
 		return;
+	b->upgrades += v->status == HF_OK && request->ask == HF_ASK_CONVERT &&
+		       waits(b, request->grant.id);
 	land(&b->whole);
 	land(&b->folded);
 	check_same_lock(b);
 }
 
-static bool waits(const both *b, const char *id)
+/* To have more of what is shared, or no longer to wait for that. */
+static hf_request upgrade(both *b, size_t i)
 {
-	return hf_queue_find(&b->whole.prev, id) >= 0;
+	hf_request q = {.ask = draw_chance(&b->d, 90) ? HF_ASK_CONVERT : HF_ASK_LEAVE,
+		.grant = hf_grant_blank(),
+		.queue = true,
+		.claim_ms = 100,
+		.who = {.id = b->ids[i]},
+		.mode = HF_EXCLUSIVE};
+
+	q.grant.id = q.grant.group = b->places[i];
+	q.grant.owner = i % 3 ? "alice" : "bob";
+	q.newcomer = !waits(b, q.grant.id);
+	return q;
 }
 
 static hf_request some_request(both *b)
@@ -181,13 +203,20 @@ static hf_request some_request(both *b)
 		.claim_ms = 100 + 100 * (int64_t)(i % 2)};
 
 	/* Those who have an offer claim it, most often. */
-	if (hf_queue_offered(r, "") >= 0 && draw_chance(d, 50))
-		i = (size_t)number_of(b, r->waiters[hf_queue_offered(r, "")].want.id);
+	if (hf_queue_offered(r, "") >= 0 && draw_chance(d, 50)) {
+		const hf_waiter *w = &r->waiters[hf_queue_offered(r, "")];
+
+		i = (size_t)number_of(b, w->want.id);
+		if (hf_waiter_upgrades(w))
+			return upgrade(b, i);
+	}
+	if (r->grant_count && r->grants[0].mode == HF_SHARED && draw_chance(d, 20))
+		return upgrade(b, (size_t)number_of(b, r->grants[0].id));
 	q.grant.id = q.grant.group = b->ids[i];
 	q.grant.owner = i % 3 ? "alice" : "bob";
 	q.grant.process.host = i % 5 ? "web1" : "web2";
 	q.grant.process.command = i % 4 ? "make" : "";
-	q.grant.mode = i % 6 ? HF_EXCLUSIVE : HF_SHARED;
+	q.grant.mode = i % 2 ? HF_EXCLUSIVE : HF_SHARED;
 	q.grant.priority = draw_chance(d, 95) ? 0 : (int32_t)draw_below(d, 5) - 2;
 	q.grant.ttl_ms = 500;
 	q.newcomer = !waits(b, q.grant.id) && draw_chance(d, 50);
@@ -208,6 +237,7 @@ static void fold__changes_nothing_but_what_is_read(void **state)
 {
 	size_t folds = 0;
 	size_t unfolds = 0;
+	size_t upgrades = 0;
 	size_t i;
 
 	(void)state;
@@ -226,10 +256,12 @@ static void fold__changes_nothing_but_what_is_read(void **state)
 		}
 		folds += b.folds;
 		unfolds += b.unfolds;
+		upgrades += b.upgrades;
 		end(&b);
 	}
-	print_message("# folded %zu times, unfolded %zu times\n", folds, unfolds);
-	assert_true(folds > unfolds && unfolds > 0);
+	print_message("# folded %zu times, unfolded %zu times; %zu upgrades out of the line\n",
+		folds, unfolds, upgrades);
+	assert_true(folds > unfolds && unfolds > 0 && upgrades > 0);
 }
 
 /* Nobody who waits is lost unnoticed when lines at the far end are damaged. */

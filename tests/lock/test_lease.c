@@ -24,7 +24,7 @@ static void lease__is_renewed_after_a_call_that_took_long(void **state)
 	o.ttl_ms = 3000;
 	lease = take(m, "long", &o);
 	store->late_ms = 1300; /* its renewal falls due meanwhile */
-	assert_int_equal(hf_convert(lease, HF_EXCLUSIVE, NULL), HF_OK);
+	assert_int_equal(hf_convert(lease, HF_EXCLUSIVE, NULL, NULL), HF_OK);
 	store->late_ms = 0;
 	sleep_ms(2500);
 	assert_true(hf_lease_valid(lease));
@@ -93,7 +93,7 @@ static void lease__whose_shorter_ttl_is_refused_is_as_before(void **state)
 	(void)state;
 	lease = take(m, "refused", &o);
 	assert_int_equal(hf_extend(lease, 99, NULL), HF_INVALID);
-	assert_int_equal(hf_convert(lease, (hf_mode)7, NULL), HF_INVALID);
+	assert_int_equal(hf_convert(lease, (hf_mode)7, NULL, NULL), HF_INVALID);
 	assert_true(hf_lease_remaining_ms(lease) > 20000);
 	assert_int_equal(hf_extend(lease, 10000, NULL), HF_OK);
 	assert_true(hf_lease_remaining_ms(lease) <= 9000);

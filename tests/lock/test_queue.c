@@ -262,6 +262,206 @@ static void force__goes_past_the_line_and_leaves_it_standing(void **state)
 	assert_true(offered(w, "b"));
 }
 
+/* ---- upgrades ---- */
+
+/* `place` is the id under which it waits. */
+static hf_status upgrade(world *w, const char *id, const char *place)
+{
+	hf_request r = {.ask = HF_ASK_CONVERT,
+		.grant = hf_grant_blank(),
+		.who = {.id = id},
+		.mode = HF_EXCLUSIVE,
+		.queue = place[0] != '\0',
+		.claim_ms = 100};
+
+	r.grant.id = r.grant.group = place;
+	r.grant.process.host = place;
+	ask(w, &r);
+	return w->v.status;
+}
+
+static void leave_upgrade(world *w, const char *id, const char *place)
+{
+	hf_request r = {.ask = HF_ASK_LEAVE,
+		.grant = hf_grant_blank(),
+		.who = {.id = id},
+		.mode = HF_EXCLUSIVE};
+
+	r.grant.id = r.grant.group = place;
+	ask(w, &r);
+}
+
+static hf_status share(world *w, const char *id, const char *group, uint32_t limit)
+{
+	hf_request r = wanting(id, HF_SHARED, 0);
+
+	r.grant.group = group;
+	r.grant.limit = limit;
+	ask(w, &r);
+	return w->v.status;
+}
+
+static void upgrade__goes_before_the_line(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(want(w, "a", HF_SHARED, 0), HF_OK);
+	assert_int_equal(want(w, "b", HF_SHARED, 0), HF_OK);
+	assert_int_equal(want(w, "first", HF_EXCLUSIVE, 9), HF_HELD);
+	assert_int_equal(upgrade(w, "a", "up"), HF_HELD);
+	assert_true(w->v.swap && w->v.amend && w->v.waits && w->v.ahead == 0);
+	assert_int_equal(w->v.blocker, 1); /* not itself */
+	assert_int_equal(upgrade(w, "a", "up"), HF_HELD);
+	assert_false(w->v.swap);
+	assert_int_equal(w->now.waiter_count, 2);
+	give_back(w, "b");
+	assert_true(offered(w, "up") && !offered(w, "first"));
+	assert_int_equal(upgrade(w, "a", "up"), HF_OK);
+	assert_int_equal(w->v.token, 3);
+	assert_int_equal(w->now.grants[0].mode, HF_EXCLUSIVE);
+	assert_int_equal(w->now.waiter_count, 1);
+	give_back(w, "a");
+	assert_true(offered(w, "first"));
+}
+
+static void upgrade__lets_no_newcomer_in(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(want(w, "a", HF_SHARED, 0), HF_OK);
+	assert_int_equal(want(w, "b", HF_SHARED, 0), HF_OK);
+	assert_int_equal(upgrade(w, "a", "up"), HF_HELD);
+	assert_int_equal(want(w, "new", HF_SHARED, 9), HF_HELD);
+	assert_int_equal(share(w, "inner", "b", 0), HF_OK); /* re-entry goes on */
+	give_back(w, "inner");
+	give_back(w, "b");
+	assert_int_equal(want(w, "new", HF_SHARED, 9), HF_HELD);
+	leave_upgrade(w, "a", "up");
+	assert_true(w->v.swap && !w->v.token && offered(w, "new"));
+	assert_int_equal(want(w, "new", HF_SHARED, 9), HF_OK);
+	assert_int_equal(w->now.grant_count, 2);
+}
+
+static void upgrade__that_is_had_is_not_left(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(want(w, "a", HF_SHARED, 0), HF_OK);
+	assert_int_equal(upgrade(w, "a", "up"), HF_OK);
+	leave_upgrade(w, "a", "up");
+	assert_true(!w->v.swap && w->v.status == HF_OK);
+	assert_int_equal(w->v.token, 2);
+}
+
+static void upgrade__of_two_are_in_each_others_way(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(want(w, "a", HF_SHARED, 0), HF_OK);
+	assert_int_equal(want(w, "b", HF_SHARED, 0), HF_OK);
+	assert_int_equal(upgrade(w, "a", "up a"), HF_HELD);
+	assert_int_equal(upgrade(w, "b", "up b"), HF_HELD);
+	assert_int_equal(upgrade(w, "b", ""), HF_HELD); /* nor without waiting */
+	assert_true(!offered(w, "up a") && !offered(w, "up b"));
+	leave_upgrade(w, "a", "up a");
+	assert_false(offered(w, "up b"));
+	give_back(w, "a");
+	assert_int_equal(upgrade(w, "b", "up b"), HF_OK);
+}
+
+static void upgrade__of_one_group_do_not_mind_each_other(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(want(w, "a", HF_SHARED, 0), HF_OK);
+	assert_int_equal(share(w, "inner", "a", 0), HF_OK);
+	assert_int_equal(want(w, "b", HF_SHARED, 0), HF_OK);
+	assert_int_equal(upgrade(w, "a", "up a"), HF_HELD);
+	assert_int_equal(upgrade(w, "inner", "up i"), HF_HELD);
+	give_back(w, "b");
+	assert_true(offered(w, "up a") && offered(w, "up i"));
+	assert_int_equal(upgrade(w, "inner", "up i"), HF_OK);
+	assert_int_equal(upgrade(w, "a", "up a"), HF_OK);
+	assert_int_equal(w->v.token, 3); /* that of the one beside it */
+}
+
+static void upgrade__goes_with_its_hold(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(want(w, "a", HF_SHARED, 0), HF_OK);
+	assert_int_equal(want(w, "b", HF_SHARED, 0), HF_OK);
+	assert_int_equal(upgrade(w, "a", "up"), HF_HELD);
+	assert_int_equal(want(w, "new", HF_SHARED, 0), HF_HELD);
+	give_back(w, "a");
+	assert_int_equal(hf_queue_find(&w->now, "up"), -1);
+	assert_true(offered(w, "new"));
+	assert_int_equal(upgrade(w, "a", "up"), HF_NOT_OWNER);
+}
+
+static void upgrade__of_the_dead_is_skipped(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(want(w, "a", HF_SHARED, 0), HF_OK);
+	assert_int_equal(want(w, "b", HF_SHARED, 0), HF_OK);
+	assert_int_equal(upgrade(w, "a", "up"), HF_HELD);
+	w->seen[0] = (hf_waiter_evidence){.probed = true, .dead = true};
+	assert_int_equal(want(w, "new", HF_SHARED, 0), HF_OK);
+	assert_int_equal(w->now.waiter_count, 0);
+}
+
+static void upgrade__of_one_of_a_few_needs_no_place(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(share(w, "a", "a", 2), HF_OK);
+	assert_int_equal(share(w, "b", "b", 2), HF_OK);
+	assert_int_equal(upgrade(w, "a", "up"), HF_HELD);
+	give_back(w, "b");
+	assert_true(offered(w, "up"));
+	assert_int_equal(share(w, "c", "c", 2), HF_HELD);
+	assert_int_equal(upgrade(w, "a", "up"), HF_OK);
+	assert_int_equal(w->now.grants[0].limit, 2);
+}
+
+/* It lapses as any offer does; what was held stays held. */
+static void upgrade__that_does_not_come_loses_its_place(void **state)
+{
+	world *w = *state;
+	int i;
+
+	assert_int_equal(want(w, "a", HF_SHARED, 0), HF_OK);
+	assert_int_equal(want(w, "b", HF_SHARED, 0), HF_OK);
+	assert_int_equal(upgrade(w, "a", "up"), HF_HELD);
+	give_back(w, "b");
+	for (i = 0; i < HF_QUEUE_MISSES; i++) {
+		assert_int_equal(want(w, "new", HF_SHARED, 0), HF_HELD);
+		w->ms += 100;
+	}
+	assert_int_equal(want(w, "new", HF_SHARED, 0), HF_OK);
+	assert_int_equal(w->now.waiter_count, 0);
+	assert_int_equal(w->now.grant_count, 2);
+}
+
+static void upgrade__waits_for_the_lock_delay(void **state)
+{
+	world *w = *state;
+	hf_request r = wanting("b", HF_SHARED, 0);
+
+	assert_int_equal(want(w, "a", HF_SHARED, 0), HF_OK);
+	r.grant.ttl_ms = 1000;
+	r.grant.lock_delay_ms = 500;
+	ask(w, &r);
+	assert_int_equal(w->v.status, HF_OK);
+	w->ms += 1001; /* b has expired */
+	assert_int_equal(upgrade(w, "a", "up"), HF_HELD);
+	assert_int_equal(upgrade(w, "a", "up"), HF_HELD);
+	assert_int_equal(w->v.wait_ms, 499);
+	w->ms += 499;
+	assert_int_equal(upgrade(w, "a", "up"), HF_OK);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -275,6 +475,16 @@ int main(void)
 		TEST(waiter__that_is_dead_is_skipped_at_once),
 		TEST(leaving__takes_the_place_out_and_passes_an_offer_on),
 		TEST(force__goes_past_the_line_and_leaves_it_standing),
+		TEST(upgrade__goes_before_the_line),
+		TEST(upgrade__lets_no_newcomer_in),
+		TEST(upgrade__that_is_had_is_not_left),
+		TEST(upgrade__of_two_are_in_each_others_way),
+		TEST(upgrade__of_one_group_do_not_mind_each_other),
+		TEST(upgrade__goes_with_its_hold),
+		TEST(upgrade__of_the_dead_is_skipped),
+		TEST(upgrade__of_one_of_a_few_needs_no_place),
+		TEST(upgrade__that_does_not_come_loses_its_place),
+		TEST(upgrade__waits_for_the_lock_delay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,16 +248,16 @@ static void record__that_breaks_the_invariants_is_corrupt(void **state)
 		"grant id=a", /* no token */
 		"grant id=a tok=6", /* above the counter */
 		"grant id=a tok=1\ngrant id=b tok=2", /* two exclusive */
-		"grant id=a tok=1 m=s\ngrant id=b tok=2",
-		"grant id=a tok=1 m=s lim=1\ngrant id=b tok=2 m=s lim=1", /* above the limit */
-		"grant id=a tok=1 m=s lim=3\ngrant id=b tok=2 m=s lim=2",
+		"grant id=a m=s tok=1\ngrant id=b tok=2",
+		"grant id=a m=s lim=1 tok=1\ngrant id=b m=s lim=1 tok=2", /* above the limit */
+		"grant id=a m=s lim=3 tok=1\ngrant id=b m=s lim=2 tok=2",
 		"grant id=a tok=1 ttl=9223372036854775807",
 		"grant id=a tok=1 delay=9223372036854775807",
 		"grant id=a tok=1 dl=9223372036854775807",
 		"grant id=a tok=1 dl=-9223372036854775808",
 		"grant id=a tok=1 ren=18446744073709551615",
 		"grant id=a tok=1 gen=7", /* later than the record */
-		"grant id=a tok=1 fl=2", /* foreign ones are never written */
+		"grant id=a fl=2 tok=1", /* foreign ones are never written */
 		"grant id=a tok=1 ttl=-1",
 		"grant id=a,b tok=1", /* ids stand in lists */
 		"grant id=a%0Ab tok=1",
@@ -279,6 +279,44 @@ static void record__that_breaks_the_invariants_is_corrupt(void **state)
 		if (hf_record_decode(&r, text, strlen(text), NULL, HF_RECORD_WHOLE, NULL) !=
 			HF_CORRUPT)
 			fail_msg("read: %s", text);
+	}
+	hf_record_free(&r);
+}
+
+/* Offers that the rules would not have made must not reach them either. */
+static void record__that_offers_what_is_taken_is_corrupt(void **state)
+{
+	static const struct {
+		const char *lines; /* one grant, and those who wait */
+		hf_status status;
+	} cases[] = {
+		{"grant id=a tok=1\nwait id=b arr=2 offer=3 by=1", HF_CORRUPT},
+		{"grant id=a m=s tok=1\nwait id=b arr=2 offer=3 by=1", HF_CORRUPT},
+		{"grant id=a m=s tok=1\nwait id=b m=s arr=2 offer=3 by=1", HF_OK},
+		{"grant id=a m=s tok=1\nwait id=b m=s arr=2 offer=3 by=1\n"
+		 "wait id=c arr=3 offer=4 by=1",
+			HF_CORRUPT},
+		{"grant id=a m=s tok=1\nwait id=b group=a arr=2 offer=3 by=1", HF_OK},
+		{"grant id=a m=s tok=1\nwait id=b group=c arr=2 offer=3 by=1", HF_CORRUPT},
+		{"grant id=a m=s tok=1\nwait id=b group=a%20b arr=2 by=1", HF_CORRUPT},
+	};
+	hf_record r;
+	size_t i;
+
+	(void)state;
+	hf_record_init(&r);
+	for (i = 0; i < HF_ARRAY_LEN(cases); i++) {
+		const char *lines = strchr(cases[i].lines, '\n');
+		char text[512];
+
+		snprintf(text, sizeof(text),
+			"holdfast 1\nlock name=n gen=5 token=5 held=1 wait=%d\nevent gen=5 "
+			"kind=acquire\n%.*s\nparty in=100%s\nend\n",
+			strstr(cases[i].lines, "id=c arr") ? 2 : 1,
+			(int)(lines - cases[i].lines), cases[i].lines, lines);
+		if (hf_record_decode(&r, text, strlen(text), NULL, HF_RECORD_WHOLE, NULL) !=
+			cases[i].status)
+			fail_msg("is not '%s': %s", hf_status_name(cases[i].status), text);
 	}
 	hf_record_free(&r);
 }
@@ -350,6 +388,7 @@ int main(void)
 		cmocka_unit_test(record__without_a_grant_line_is_corrupt),
 		cmocka_unit_test(record__says_what_is_wrong),
 		cmocka_unit_test(record__that_breaks_the_invariants_is_corrupt),
+		cmocka_unit_test(record__that_offers_what_is_taken_is_corrupt),
 		cmocka_unit_test(event__reads_back_as_it_was_written),
 		cmocka_unit_test(event__is_described_in_one_plain_line),
 		cmocka_unit_test(event__that_is_none_is_refused),

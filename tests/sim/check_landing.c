@@ -158,7 +158,8 @@ static void check_token_of_group(landing *l, const hf_grant *g)
 /*
  * First come, first served, among those of one priority: none whose process
  * lives, and who let no offer lapse, is passed over without an offer (but by
- * one who was passed over more often: an offer that lapses does not count).
+ * one who was passed over more often: an offer that lapses does not count). And
+ * nobody who holds nothing is let in before one who waits to upgrade.
  */
 static void check_turn(landing *l, const hf_grant *g, const hf_record_event *e)
 {
@@ -170,13 +171,17 @@ static void check_turn(landing *l, const hf_grant *g, const hf_record_event *e)
 
 	if (e->kind == HF_EV_FORCE || e->kind == HF_EV_STEAL || strcmp(g->group, g->id) != 0)
 		return;
+	if (mine >= 0 && l->old->waiters[mine].offer)
+		return;
 	for (i = 0; i < l->new->waiter_count; i++) {
 		const hf_waiter *w = &l->new->waiters[i];
 		const sim_client *c = &s->clients[w->want.process.pid - 1];
+		bool upgrades = strcmp(w->want.group, w->want.id) != 0;
 
-		if (w->arrival < arrival && !w->offer && !w->missed && c->alive &&
-			c->life == w->want.process.start && w->want.priority >= g->priority &&
-			w->passed >= passed && (mine < 0 || !l->old->waiters[mine].offer))
+		if (w->offer || !c->alive || c->life != w->want.process.start)
+			continue;
+		if (upgrades || (w->arrival < arrival && !w->missed &&
+					w->want.priority >= g->priority && w->passed >= passed))
 			sim_fail(s, "op%d was let in before %s, who came before it",
 				l->op->index, w->want.id);
 	}
@@ -270,6 +275,7 @@ static void check_stayed(landing *l, const hf_grant *was, const hf_grant *is)
 		sim_fail(s, "op%d converted %s unasked", l->op->index, is->id);
 	if (is->mode != was->mode)
 		s->ops[l->op->index]->converted = true;
+	s->upgrades_from_line += upgraded && hf_queue_find(l->old, l->asked->grant.id) >= 0;
 	if (upgraded)
 		good = beside ? is->token == beside : is->token > l->t->greatest_token;
 	if (!good)
@@ -376,11 +382,13 @@ static void check_line(landing *l)
 		if (!w->offer)
 			continue;
 		for (j = 0; j < r->grant_count; j++)
-			if (!sim_together[r->grants[j].mode][w->want.mode])
+			if (strcmp(r->grants[j].group, w->want.group) != 0 &&
+				!sim_together[r->grants[j].mode][w->want.mode])
 				sim_fail(l->s, "op%d offers to %s what is taken", l->op->index,
 					w->want.id);
 		for (j = 0; j < i; j++)
 			if (r->waiters[j].offer &&
+				strcmp(r->waiters[j].want.group, w->want.group) != 0 &&
 				!sim_together[r->waiters[j].want.mode][w->want.mode])
 				sim_fail(l->s, "op%d offers to %s what is offered",
 					l->op->index, w->want.id);
@@ -416,11 +424,22 @@ static void note_taken(sim *s, sim_truth *t)
 		t->greatest_gen = t->record.gen;
 }
 
+/* Has it got what it waited for, by this? */
+static bool gets_it(const landing *l)
+{
+	const hf_grant *was = sim_find_grant(l->old, l->op->id);
+	const hf_grant *is = sim_find_grant(l->new, l->op->id);
+
+	if (l->asked->ask == HF_ASK_CONVERT)
+		return was && is && was->mode != is->mode;
+	return is != NULL;
+}
+
 /* Whoever has been told no has nothing under way, but to go out of the line. */
 static void check_late(landing *l)
 {
 	const sim_op *op = l->op;
-	bool leaves = op->setup.request.queue && !sim_find_grant(l->new, op->id);
+	bool leaves = op->setup.request.queue && !gets_it(l);
 
 	if (op->answered && op->answer != HF_UNKNOWN && !l->t->went_back && !leaves)
 		sim_fail(l->s, "op%d changed the lock after it was told '%s'", op->index,

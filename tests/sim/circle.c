@@ -55,6 +55,25 @@ bool sim_circle_binds(const sim *s, int client, const sim_lease *lease)
 	return false;
 }
 
+const char *sim_op_place(const sim_op *op)
+{
+	return op->setup.request.grant.id;
+}
+
+void sim_circle_stand_under(sim *s, sim_op *op, int lease, bool told)
+{
+	const sim_lease *l = &s->clients[op->client].leases[lease];
+
+	op->under_lease[op->under_count] = lease;
+	op->under_key[op->under_count] = l->key;
+	hf_copy(op->under_id[op->under_count], sizeof(op->under_id[0]), l->group);
+	op->under_serial[op->under_count++] = l->serial;
+	if (told)
+		hf_under_add(&op->under, l->group, sim_key_names[l->key]);
+	if (op->under.len)
+		op->setup.request.grant.under = op->under.data;
+}
+
 void sim_circle_draw_under(sim *s, int client, sim_op *op)
 {
 	const sim_client *c = &s->clients[client];
@@ -71,16 +90,10 @@ void sim_circle_draw_under(sim *s, int client, sim_op *op)
 		const sim_lease *lease = &c->leases[i];
 
 		if (!lease->held || lease->releasing || lease->detached || lease->overruled ||
-			!sim_trusts(s, client, lease))
+			keeps(s, op, lease) || !sim_trusts(s, client, lease))
 			continue;
-		op->under_lease[op->under_count] = i;
-		op->under_key[op->under_count] = lease->key;
-		hf_copy(op->under_id[op->under_count], sizeof(op->under_id[0]), lease->group);
-		op->under_serial[op->under_count++] = lease->serial;
-		hf_under_add(&op->under, lease->group, sim_key_names[lease->key]);
+		sim_circle_stand_under(s, op, i, true);
 	}
-	if (op->under.len)
-		request->grant.under = op->under.data;
 }
 
 /* ---- looking ---- */
@@ -157,6 +170,7 @@ static void check_victim(sim *s, const sim_op *op)
 	sim_trace(s, "c%d op%d is a victim: %s", op->client, op->index,
 		op->attempt->deadlock.words.data);
 	s->circles++;
+	s->upgrade_victims += op->setup.request.ask == HF_ASK_CONVERT;
 	if (!op->circle_true && !s->restored)
 		sim_fail(s, "op%d is told of a deadlock, and there was none", op->index);
 	for (i = 0; i < s->op_count; i++) {
@@ -175,8 +189,8 @@ static void wake(sim *s, const char *id)
 	size_t i;
 
 	for (i = 0; i < s->op_count; i++)
-		if (s->ops[i]->attempt && s->ops[i]->waiting && !strcmp(s->ops[i]->id, id) &&
-			!sim_chance(s, s->plan.deaf))
+		if (s->ops[i]->attempt && s->ops[i]->waiting &&
+			!strcmp(sim_op_place(s->ops[i]), id) && !sim_chance(s, s->plan.deaf))
 			sim_schedule(s, s->now, SIM_EV_WAKE, s->ops[i]->index,
 				s->ops[i]->waiting, 0);
 }
@@ -191,14 +205,14 @@ bool sim_circle_looked(sim *s, sim_op *op, unsigned serial, hf_now now)
 	if (!a || op->looking != serial)
 		return false;
 	op->looking = 0;
-	st = hf_deadlock_look(&a->record, false, op->id, &source, &a->deadlock);
+	st = hf_deadlock_look(&a->record, false, sim_op_place(op), &source, &a->deadlock);
 	drop_look(op);
 	if (sim_defect(s, SIM_CIRCLE_UNSEEN))
 		a->deadlock.found = false;
 	if (sim_defect(s, SIM_CIRCLE_ONCE) && a->deadlock.found)
 		hf_copy(a->circle_seen, sizeof(a->circle_seen), a->deadlock.circle);
 	if (sim_defect(s, SIM_ALL_ARE_VICTIMS))
-		hf_copy(a->deadlock.victim, sizeof(a->deadlock.victim), op->id);
+		hf_copy(a->deadlock.victim, sizeof(a->deadlock.victim), sim_op_place(op));
 	hf_attempt_on_look(a, st, now);
 	if (a->ring_victim)
 		wake(s, a->deadlock.victim);
@@ -218,7 +232,7 @@ static const hf_waiter *entry_of(const sim *s, const sim_op *op)
 	const hf_record *r = &s->truth[op->key].record;
 	const sim_client *c = &s->clients[op->client];
 	bool gone = s->plan.medium == SIM_HOST_CLOCK && (!c->alive || c->life != op->life);
-	int i = gone ? -1 : hf_queue_find(r, op->id);
+	int i = gone ? -1 : hf_queue_find(r, sim_op_place(op));
 
 	return i >= 0 && !r->waiters[i].offer ? &r->waiters[i] : NULL;
 }
@@ -260,7 +274,7 @@ static bool shut_out(const sim *s, int key, const hf_waiter *w, const bool *who)
 		const hf_grant *g = &r->grants[i];
 		bool counts = !sim_is_intent(g->mode);
 
-		if (!is_kept(s, who, key, g->group))
+		if (!strcmp(g->group, w->want.group) || !is_kept(s, who, key, g->group))
 			continue;
 		if (!sim_together[g->mode][w->want.mode])
 			return true;
@@ -314,7 +328,7 @@ static bool keeps_any(const sim *s, const sim_op *op, int key, const hf_grant *w
 	for (i = 0; i < r->grant_count; i++) {
 		const hf_grant *g = &r->grants[i];
 
-		if (keeps_group(s, op, key, g->group) &&
+		if (strcmp(g->group, want->group) != 0 && keeps_group(s, op, key, g->group) &&
 			(!sim_together[g->mode][want->mode] ||
 				(want->limit && !sim_is_intent(g->mode))))
 			return true;
@@ -334,7 +348,7 @@ static bool waits(const sim *s, const sim_op *a, const sim_op *b)
 
 		if (w != mine && (w->offer || !hf_queue_before(w, mine)))
 			continue;
-		if ((w != mine && !strcmp(w->want.id, b->id)) ||
+		if ((w != mine && !strcmp(w->want.id, sim_op_place(b))) ||
 			keeps_any(s, b, a->key, &w->want))
 			return true;
 	}

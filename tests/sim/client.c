@@ -1,11 +1,11 @@
-/* What clients do: acquire, hold, renew, convert, release, die. See sim.h. */
+/* What clients do: acquire, hold, renew, release, die. See sim.h. */
 #include "sim.h"
 
 #include <stdio.h>
 
 /* ---- ids and slots ---- */
 
-static void new_id(sim *s, char id[HF_ID_LEN + 1])
+void sim_new_id(sim *s, char id[HF_ID_LEN + 1])
 {
 	snprintf(id, HF_ID_LEN + 1, "%016llx%016llx", (unsigned long long)hf_rng_next(&s->rng),
 		(unsigned long long)++s->serial);
@@ -31,8 +31,7 @@ static sim_lease *free_lease(sim_client *c)
 	return NULL;
 }
 
-/* The lease that an op is about, if the client still has it. */
-static sim_lease *lease_of(sim *s, const sim_op *op)
+sim_lease *sim_lease_of(sim *s, const sim_op *op)
 {
 	sim_lease *lease;
 
@@ -119,7 +118,7 @@ static void acquire(sim *s, int client, int *slot, const sim_lease *join)
 
 	*slot = op->index;
 	op->setup.request.ask = HF_ASK_ACQUIRE;
-	new_id(s, op->id);
+	sim_new_id(s, op->id);
 	draw_strategy(s, &op->setup);
 	draw_terms(s, client, op);
 	if (join) {
@@ -200,7 +199,7 @@ static void acquired(sim *s, sim_op *op)
 
 /* ---- what is done with a lease ---- */
 
-static sim_op *about(sim *s, int client, sim_lease *lease, hf_ask ask)
+sim_op *sim_op_about(sim *s, int client, sim_lease *lease, hf_ask ask)
 {
 	sim_op *op = sim_op_new(s, client, lease->key);
 	hf_request *request = &op->setup.request;
@@ -229,7 +228,7 @@ void sim_client_renew(sim *s, int client, unsigned slot, unsigned serial)
 		drop_lapsed(s, client);
 		return;
 	}
-	op = about(s, client, lease, HF_ASK_RENEW);
+	op = sim_op_about(s, client, lease, HF_ASK_RENEW);
 	op->setup.request.renewals = ++lease->renewals;
 	op->setup.request.ttl_ms = extend ? sim_between(s, 100, 900) : lease->ttl_ms;
 	op->setup.wait_ms = lease->trust_until_ms - sim_boot_ms(s, client);
@@ -251,7 +250,7 @@ void sim_client_renew(sim *s, int client, unsigned slot, unsigned serial)
 
 static void renewed(sim *s, sim_op *op)
 {
-	sim_lease *lease = lease_of(s, op);
+	sim_lease *lease = sim_lease_of(s, op);
 
 	if (!lease)
 		return;
@@ -274,46 +273,12 @@ static void renewed(sim *s, sim_op *op)
 /* Takes no slot: whoever waits for what it holds itself may still let go. */
 static void release(sim *s, int client, sim_lease *lease)
 {
-	sim_op *op = about(s, client, lease, HF_ASK_RELEASE);
+	sim_op *op = sim_op_about(s, client, lease, HF_ASK_RELEASE);
 
 	lease->releasing = true;
 	op->setup.wait_ms = sim_between(s, 0, 300);
 	sim_trace(s, "c%d op%d releases %s", client, op->index, lease->id);
 	sim_op_begin(s, op);
-}
-
-static void convert(sim *s, int client, int *slot, sim_lease *lease)
-{
-	static const hf_mode other[] = {[HF_EXCLUSIVE] = HF_SHARED,
-		[HF_SHARED] = HF_EXCLUSIVE,
-		[HF_INTENT_SHARED] = HF_INTENT_EXCLUSIVE,
-		[HF_INTENT_EXCLUSIVE] = HF_INTENT_SHARED};
-	hf_mode weaker = sim_is_intent(lease->mode) ? HF_INTENT_SHARED : HF_SHARED;
-	sim_op *op = about(s, client, lease, HF_ASK_CONVERT);
-
-	*slot = op->index;
-	op->setup.request.mode = other[lease->mode];
-	op->setup.wait_ms = sim_chance(s, 500) ? 0 : sim_between(s, 1, 300);
-	sim_trace(s, "c%d op%d %s %s", client, op->index,
-		lease->mode == weaker ? "upgrades" : "downgrades", lease->id);
-	lease->mode = weaker; /* a downgrade may land at any time from now on */
-	sim_op_begin(s, op);
-}
-
-static void converted(sim *s, sim_op *op)
-{
-	sim_lease *lease = lease_of(s, op);
-
-	if (!lease || lease->releasing)
-		return;
-	if (op->answer == HF_OK) {
-		lease->mode = op->setup.request.mode;
-		lease->token = op->attempt->token;
-		if (s->clients[op->client].last_token[op->key] < lease->token)
-			s->clients[op->client].last_token[op->key] = lease->token;
-	} else if (op->answer == HF_LOST || op->answer == HF_NOT_OWNER) {
-		lease->held = false;
-	}
 }
 
 static bool busy(const sim *s, const sim_client *c, const sim_lease *lease)
@@ -428,16 +393,32 @@ static size_t wishes(const sim_client *c)
 	return n;
 }
 
+/* One to do something with: any place, or one that may be upgraded. */
+static sim_lease *some_lease(sim *s, sim_client *c)
+{
+	int i;
+
+	for (i = 0; i < SIM_LEASES && sim_chance(s, s->plan.upgrade); i++) {
+		sim_lease *lease = &c->leases[i];
+
+		if (lease->held && lease->mode != HF_EXCLUSIVE && !busy(s, c, lease))
+			return lease;
+	}
+	return &c->leases[hf_rng_below(&s->rng, SIM_LEASES)];
+}
+
 static void do_something(sim *s, int client, int *slot)
 {
 	sim_client *c = &s->clients[client];
-	sim_lease *lease = &c->leases[hf_rng_below(&s->rng, SIM_LEASES)];
+	sim_lease *lease = some_lease(s, c);
 	uint64_t dice = hf_rng_below(&s->rng, 100);
 
 	if (lease->held && !lease->releasing && !busy(s, c, lease) &&
 		sim_trusts(s, client, lease)) {
+		if (sim_chance(s, s->plan.upgrade))
+			dice = 0;
 		if (dice < 20)
-			convert(s, client, slot, lease);
+			sim_client_convert(s, client, slot, lease);
 		else if (dice < 40 && wishes(c) < SIM_LEASES)
 			acquire(s, client, slot, lease);
 		else if (dice < 45)
@@ -515,14 +496,14 @@ void sim_client_answered(sim *s, sim_op *op)
 		renewed(s, op);
 		break;
 	case HF_ASK_CONVERT:
-		converted(s, op);
+		sim_client_converted(s, op);
 		break;
 	case HF_ASK_RELEASE:
-		if (lease_of(s, op)) {
+		if (sim_lease_of(s, op)) {
 			if (op->answer != HF_OK && op->answer != HF_LOST &&
-				!lease_of(s, op)->ttl_ms)
+				!sim_lease_of(s, op)->ttl_ms)
 				c->restart_at_quiet = true;
-			lease_of(s, op)->held = false;
+			sim_lease_of(s, op)->held = false;
 		}
 		break;
 	default:

@@ -98,6 +98,8 @@ static bool met_everything(const sim *s)
 	all &= met("stores that went back", s->restarts);
 	all &= met("told so", s->regressions);
 	all &= met("deadlocks", s->circles);
+	all &= met("upgrades from the line", s->upgrades_from_line);
+	all &= met("upgrades that were victims", s->upgrade_victims);
 	return all;
 }
 

@@ -6,6 +6,8 @@
  */
 #include "sim.h"
 
+#include "lock/queue.h"
+
 #include <stdio.h>
 
 hf_verdict __real_hf_rules_apply(const hf_record *prev, const hf_request *request,
@@ -213,6 +215,43 @@ static hf_verdict upgrade_keeps_token(const hf_record *prev, const hf_request *r
 	return v;
 }
 
+/* Who is new goes by those who wait to upgrade, as if they were not there. */
+static hf_verdict upgrades_go_last(const hf_record *prev, const hf_request *request,
+	const hf_evidence *evidence, hf_record *next, hf_buf *scratch)
+{
+	hf_waiter upgrades[64];
+	hf_waiter others[64];
+	hf_waiter_evidence seen[64];
+	hf_record fewer = *prev;
+	hf_evidence e = *evidence;
+	hf_verdict v;
+	size_t n = 0;
+	size_t i;
+
+	if (request->ask != HF_ASK_ACQUIRE || prev->waiter_count > 64)
+		return __real_hf_rules_apply(prev, request, evidence, next, scratch);
+	fewer.waiter_count = 0;
+	for (i = 0; i < prev->waiter_count; i++) {
+		if (hf_waiter_upgrades(&prev->waiters[i])) {
+			upgrades[n++] = prev->waiters[i];
+			continue;
+		}
+		seen[fewer.waiter_count] = evidence->waiters[i];
+		others[fewer.waiter_count++] = prev->waiters[i];
+	}
+	if (!n)
+		return __real_hf_rules_apply(prev, request, evidence, next, scratch);
+	fewer.waiters = others;
+	e.waiters = seen;
+	v = __real_hf_rules_apply(&fewer, request, &e, next, scratch);
+	if (v.unproven >= 0) /* which it is, does not matter here */
+		v = __real_hf_rules_apply(prev, request, evidence, next, scratch);
+	for (i = 0; v.swap && i < n; i++)
+		if (hf_queue_find(next, upgrades[i].want.id) < 0)
+			*hf_record_add_waiter(next) = upgrades[i];
+	return v;
+}
+
 static hf_verdict ended_in_silence(const hf_record *prev, const hf_request *request,
 	const hf_evidence *evidence, hf_record *next, hf_buf *scratch)
 {
@@ -278,6 +317,8 @@ static const sim_mutant mutants[] = {
 	{"circle-seen-once", "a circle that was seen once is believed",
 		.defects = SIM_CIRCLE_ONCE},
 	{"circle-unseen", "nobody looks for circles", .defects = SIM_CIRCLE_UNSEEN},
+	{"upgrades-keep-nothing", "who waits to upgrade does not say what it holds",
+		.defects = SIM_UPGRADES_KEEP_NOTHING},
 	{"all-are-victims", "whoever sees a circle gives up", .defects = SIM_ALL_ARE_VICTIMS},
 	{"renew-whoever", "a renewal does not compare the id", .rules = renew_whoever},
 	{"release-by-name", "a release does not compare the id", .rules = release_by_name},
@@ -292,6 +333,8 @@ static const sim_mutant mutants[] = {
 		.rules = intentions_are_one},
 	{"no-lock-delay", "nobody minds the lock delay", .rules = no_lock_delay},
 	{"upgrade-keeps-token", "an upgrade gives no new token", .rules = upgrade_keeps_token},
+	{"upgrades-go-last", "who is new goes by those who wait to upgrade",
+		.rules = upgrades_go_last},
 	{"ended-in-silence", "events do not say whom they ended", .rules = ended_in_silence},
 	{"corrupt-is-free", "a record that cannot be read counts as free",
 		.decode = corrupt_is_free},

@@ -259,7 +259,7 @@ static void ring(void *arg, const hf_waiter *waiter)
 	for (i = 0; i < s->op_count; i++) {
 		const sim_op *op = s->ops[i];
 
-		if (op->attempt && op->waiting && !strcmp(op->id, waiter->want.id) &&
+		if (op->attempt && op->waiting && !strcmp(sim_op_place(op), waiter->want.id) &&
 			!sim_chance(s, s->plan.deaf))
 			sim_schedule(s, s->now, SIM_EV_WAKE, op->index, op->waiting, 0);
 	}
@@ -275,7 +275,7 @@ static void told(sim *s, sim_op *op, const sim_message *m, hf_status status)
 		hf_attempt_on_read(a, status, &error, now_of(s, op));
 	} else {
 		if (status == HF_OK && a->next.waiter_count)
-			hf_queue_to_ring(&a->record, &a->next, op->id, ring, s);
+			hf_queue_to_ring(&a->record, &a->next, sim_op_place(op), ring, s);
 		hf_attempt_on_swap(a, status, &error, now_of(s, op));
 		if (status == HF_OK)
 			remember(s, op, &a->next);

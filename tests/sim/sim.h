@@ -9,7 +9,8 @@
  *	world.c		the queue of events, the clocks, what goes wrong when
  *	store.c		the register, and the network before it
  *	op.c		drives an hf_attempt: what it asks is sent, what comes is told
- *	client.c	what clients do: acquire, hold, renew, convert, die ...
+ *	client.c	what clients do: acquire, hold, renew, die ...
+ *	convert.c	and convert
  *	circle.c	who waits while it holds: deadlocks
  *	replay.c	from lines of the history to who holds
  *	check_landing.c	what a swap that landed may have changed
@@ -63,6 +64,7 @@ typedef struct sim_plan {
 	unsigned steal, force, shared, intent, lock_delay, endless;
 	unsigned queue, priority; /* who waits does so in line */
 	unsigned nest; /* who waits keeps what it holds */
+	unsigned upgrade; /* who shares wants more, most of all */
 	unsigned deaf; /* bells that are not heard */
 	bool went_back; /* the store will once restart with an older state */
 	bool watch;
@@ -128,6 +130,7 @@ typedef struct sim_op {
 	int64_t started_at;
 	hf_attempt_setup setup; /* as asked; its strings are the buffers below */
 	char id[HF_ID_LEN + 1];
+	char place[HF_ID_LEN + 1]; /* in the line, of an upgrade */
 	char group[HF_ID_LEN + 1];
 	char owner[16];
 	char fingerprint[16];
@@ -274,6 +277,8 @@ typedef struct sim {
 	size_t restarts;
 	size_t regressions;
 	size_t circles;
+	size_t upgrades_from_line;
+	size_t upgrade_victims;
 	int looker; /* op whose circle is being judged */
 	bool restored;
 	char failure[512]; /* "": none */
@@ -335,11 +340,24 @@ void sim_client_answered(sim *s, sim_op *op);
 void sim_client_die(sim *s, int client);
 void sim_client_quiet(sim *s, int client);
 bool sim_client_idle(const sim *s, int client);
+void sim_new_id(sim *s, char id[HF_ID_LEN + 1]);
+/* The lease that an op is about, if the client still has it. */
+sim_lease *sim_lease_of(sim *s, const sim_op *op);
+sim_op *sim_op_about(sim *s, int client, sim_lease *lease, hf_ask ask);
+
+/* ---- convert.c ---- */
+
+void sim_client_convert(sim *s, int client, int *slot, sim_lease *lease);
+void sim_client_converted(sim *s, sim_op *op);
 
 /* ---- circle.c ---- */
 
 /* It may be asked for while all that its client holds is kept. */
 void sim_circle_draw_under(sim *s, int client, sim_op *op);
+/* This lease is kept until it is answered; `told` others of it. */
+void sim_circle_stand_under(sim *s, sim_op *op, int lease, bool told);
+/* Under which it stands in a line. */
+const char *sim_op_place(const sim_op *op);
 /* Is this lease kept for what its client waits for? */
 bool sim_circle_binds(const sim *s, int client, const sim_lease *lease);
 void sim_circle_look(sim *s, sim_op *op);
@@ -401,7 +419,8 @@ enum {
 	SIM_ETAG_WITHOUT_STATE = 1 << 11,
 	SIM_CIRCLE_ONCE = 1 << 12,
 	SIM_CIRCLE_UNSEEN = 1 << 13,
-	SIM_ALL_ARE_VICTIMS = 1 << 14
+	SIM_ALL_ARE_VICTIMS = 1 << 14,
+	SIM_UPGRADES_KEEP_NOTHING = 1 << 15
 };
 
 typedef struct sim_mutant {

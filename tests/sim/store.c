@@ -220,12 +220,15 @@ static void put(sim *s, uint32_t id)
 	sim_op_ring(s, key);
 }
 
-/* What is true of circles at the moment that the op gets to know its lock. */
+/*
+ * What is true of circles at the moment that the op gets to know its lock. What it
+ * does not await any more may land much later.
+ */
 static void note_circle(sim *s, uint32_t id)
 {
 	sim_op *op = s->ops[s->messages[id].op];
 
-	if (op->under_count && op->attempt)
+	if (op->under_count && op->attempt && op->message == id)
 		op->circle_true = sim_circle_is_true(s, op);
 }
 

@@ -159,6 +159,7 @@ static void draw_plan(sim *s)
 	p->shared = sim_chance(s, 500) ? (unsigned)sim_between(s, 200, 800) : 0;
 	p->intent = sim_chance(s, p->nest ? 200 : 350) ? (unsigned)sim_between(s, 100, 900) : 0;
 	p->steal = sim_chance(s, 300) ? (unsigned)sim_between(s, 50, 400) : 0;
+	p->upgrade = p->shared && sim_chance(s, 300) ? (unsigned)sim_between(s, 200, 900) : 0;
 	p->force = sim_chance(s, 200) ? (unsigned)sim_between(s, 20, 200) : 0;
 	p->lock_delay = sim_chance(s, 300) ? (unsigned)sim_between(s, 200, 900) : 0;
 	p->queue = sim_chance(s, 700) ? (unsigned)sim_between(s, 300, 1000) : 0;
