@@ -258,6 +258,8 @@ def line_side(bench, kind, waiters, number):
     else:
         space = bench.path(f"line-{waiters}-{number}")
         url = "file:" + space if kind == "file" else "git:" + bench.repository("git-line")
+        if kind == "git, line=off":
+            url += "?line=off"
         place = [os.path.join(bench.build, "modules"), url]
     command = [bench.program("line"), *place, str(waiters + 1), scaled(LINE_MS, least=300), HOLD_US]
     return run(command)
@@ -281,10 +283,10 @@ def say_growth(name, took, limits):
 
 def compare_lines(bench):
     """Hand-over by the number of those who wait, and how evenly turns fall; the verdicts."""
-    took = {"file": {}, "git": {}, "flock": {}}
+    took = {"file": {}, "git": {}, "git, line=off": {}, "flock": {}}
     for waiters in WAITERS:
         for kind in took:
-            if kind == "git" and waiters > 100:
+            if kind.startswith("git") and waiters > 100:
                 continue
             words = [line_side(bench, kind, waiters, i) for i in rounds()]
             took[kind][waiters] = statistics.median(w["handover_ns"] for w in words)

@@ -194,6 +194,11 @@ typedef struct hf_open_options {
  * "memory:" is a space of its own; "memory:NAME" is shared by the managers of one process
  * that name it.
  *
+ * Before a store that is slower than a file (no HF_CAP_QUICK) the processes of one user
+ * and host line up in runtime_dir, and one of them waits in the store: hf_acquire() and
+ * hf_acquire_many(), not hf_acquire_start(). "?line=off" of any URL: none do. If the
+ * folder cannot be used that is logged, and they go to the store each by itself.
+ *
  * Errors: HF_INVALID (URL, unknown store or option, module missing), HF_CANNOT_CREATE,
  * HF_UNAVAILABLE, HF_SYSTEM, HF_NO_MEMORY.
  */
@@ -223,7 +228,8 @@ enum {
 	HF_CAP_HOST_LOCAL = 1 << 4, /* all its users share this kernel */
 	HF_CAP_SESSION_BOUND = 1 << 5, /* "session-bound": a hold dies with a descriptor */
 	HF_CAP_AMEND = 1 << 6, /* renews without growing history */
-	HF_CAP_NEIGHBOURS = 1 << 7 /* other programs read its locks */
+	HF_CAP_NEIGHBOURS = 1 << 7, /* other programs read its locks */
+	HF_CAP_QUICK = 1 << 8 /* as quick as a file of this host: needs no line before it */
 };
 HF_API unsigned hf_store_capabilities(const hf_manager *manager);
 

@@ -42,6 +42,11 @@ typedef struct hf_holder {
 	int offered; /* (waiters) it is its turn, and it has not come yet */
 	const hf_hold *under; /* (waiters) what it keeps meanwhile, as it says */
 	size_t under_count;
+	/*
+	 * (waiters) It waits in the line of this host, before the store: holdfast(7). Of an
+	 * intention there mode is HF_SHARED, and limit is 0.
+	 */
+	int in_line;
 } hf_holder;
 
 /* One lock as it stands. Owned by whoever hands it out. */
@@ -53,7 +58,8 @@ typedef struct hf_lock_info {
 	size_t holder_count;
 	const hf_holder *holders;
 	size_t waiter_count;
-	const hf_holder *waiters; /* first served first; without the dead */
+	/* First served first, those in the line last; without the dead. */
+	const hf_holder *waiters;
 	/*
 	 * Not whether it is held, but whether it could be read: HF_OK, or HF_CORRUPT:
 	 * nothing above but the name is meaningful; `problem` ("" with HF_OK) says why.

@@ -150,7 +150,7 @@ static json_t *holder_json(const hf_holder *h, bool waits)
 {
 	return json_pack(
 		"{s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-		"s:o, s:b, s:b, s:o, s:b, s:b}",
+		"s:o, s:b, s:b, s:o, s:b, s:b, s:b}",
 		"id", cli_json_text(h->id), "owner", cli_json_text(h->owner), "host",
 		cli_json_text(h->host), "pid", h->pid > 0 ? json_integer(h->pid) : json_null(),
 		"command", cli_json_text(h->command), "mode", hf_mode_name(h->mode), "limit",
@@ -163,7 +163,7 @@ static json_t *holder_json(const hf_holder *h, bool waits)
 		waits ? json_null() : cli_json_time(h->renewals), "priority",
 		json_integer(h->priority), "info", info_json(h->info), "foreign", h->foreign,
 		"process_bound", h->bound, "under", under_json(h), "offered", h->offered,
-		"upgrades", waits && cli_holder_upgrades(h));
+		"in_line", h->in_line, "upgrades", waits && cli_holder_upgrades(h));
 }
 
 static json_t *holders_json(const hf_holder *holders, size_t count, bool waits)

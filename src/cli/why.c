@@ -251,6 +251,8 @@ static void add_line(const hf_lock_info *info, unsigned depth, hf_buf *out)
 			hf_buf_adds(out, ", for what is below it");
 		if (w->priority)
 			hf_buf_addf(out, ", priority %d", (int)w->priority);
+		if (w->in_line)
+			hf_buf_adds(out, ", in the line of this host");
 		if (w->offered)
 			hf_buf_adds(out, ": it is its turn now");
 		hf_buf_addc(out, '\n');

@@ -245,6 +245,8 @@ void hf_acquisition_setup(hf_acquisition *acq, hf_attempt_setup *setup, hf_drive
 	setup->wait_ms = acq->until_ms == INT64_MAX ? -1 : acq->until_ms - hf_boot_ms();
 	if (acq->until_ms != INT64_MAX && setup->wait_ms < 1)
 		setup->wait_ms = o->wait_ms ? 1 : 0;
+	if (acq->waits_every_ms && acq->waits_every_ms < setup->line_ms)
+		setup->line_ms = acq->waits_every_ms;
 	*drive = (hf_drive)HF_DRIVE_INIT;
 	drive->session_fd = lease->session_fd;
 	drive->session_mode = o->mode;
@@ -335,7 +337,7 @@ static hf_status bind_session(hf_acquisition *acq, hf_error *error)
 	}
 }
 
-static hf_status acquire_in_store(hf_acquisition *acq, hf_error *error)
+hf_status hf_acquire_in_store(hf_acquisition *acq, hf_error *error)
 {
 	hf_attempt_setup setup;
 	hf_attempt attempt;
@@ -346,6 +348,8 @@ static hf_status acquire_in_store(hf_acquisition *acq, hf_error *error)
 	do {
 		hf_acquisition_setup(acq, &setup, &drive);
 		drive.cancel_fd = acq->options->cancel_fd;
+		drive.waits = acq->waits;
+		drive.waits_arg = acq->waits_arg;
 		again = false;
 		st = hf_drive_attempt(acq->lease->manager, &setup, &attempt, &drive, error);
 		hf_acquisition_tell(acq, &attempt);
@@ -374,8 +378,10 @@ hf_status hf_acquire_part(hf_manager *manager, const char *name, const hf_acquir
 	acq.lease->gathered = gathered;
 	acq.lease->renews = acq.lease->renews || gathered;
 	st = bind_session(&acq, error);
-	if (!st)
-		st = acquire_in_store(&acq, error);
+	if (!st && manager->before)
+		st = manager->before->acquire(&acq, error);
+	else if (!st)
+		st = hf_acquire_in_store(&acq, error);
 	return hf_acquisition_end(&acq, st, lease_out, error);
 }
 

@@ -68,6 +68,8 @@ hf_status hf_release_by(
 		(void)hf_tree_release_above(manager, name, &(hf_tree_ids){1, &by_id}, NULL);
 	}
 	if (!st || st == HF_LOST) {
+		if (manager->before)
+			manager->before->ended(manager, name, who);
 		st_above = hf_tree_release_above(manager, name, &above, st ? NULL : error);
 		st = st ? st : st_above;
 	}
@@ -295,6 +297,8 @@ hf_status hf_force_release(hf_manager *manager, const char *name, const char *by
 	st = force(manager, name, by, ended_out, error);
 	if (st == HF_CORRUPT && even_corrupt)
 		st = force_corrupt(manager, name, by, ended_out, error);
+	if (!st && manager->before)
+		manager->before->ended(manager, name, NULL);
 	return st;
 }
 
@@ -393,6 +397,8 @@ hf_status hf_cleanup(hf_manager *manager, int64_t forget_after_ms,
 		st = manager->ops->sweep(manager->store, &report.residue, error);
 	if (!st && !hf_runtime_dir(manager->runtime_dir, runtime, sizeof(runtime), NULL))
 		hf_liveness_sweep(runtime, &report.residue);
+	if (!st && manager->before)
+		manager->before->tidy(manager);
 	for (i = 0; i < names.count; i++)
 		free(names.items[i]);
 	free(names.items);

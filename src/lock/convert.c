@@ -230,6 +230,8 @@ hf_status hf_convert(
 		st = upgrade(&c, mode, error);
 	else
 		st = downgrade(&c, mode, error);
+	if (mode != HF_EXCLUSIVE)
+		hf_lease_leave_line(lease);
 	end(lease);
 	return st;
 }

@@ -1,228 +1,19 @@
 /* Circles of waiters. See deadlock.h. */
-#include "deadlock.h"
-#include "under.h"
+#include "deadlock_graph.h"
 
 #include "base/sha256.h"
 
 #include <stdlib.h>
 
-#define NODES_MAX 4096 /* more would take too long: then nothing is found */
-
-/* A record that was read, or the one that all begins with. */
-struct page {
-	struct page *next;
-	const hf_record *record;
-	hf_record own;
-	char name[HF_NAME_MAX + 1];
-};
-
-/* One hold that a waiter stands under. */
-struct hold {
-	const hf_record *record;
-	size_t grant;
-};
-
-/* One who waits and holds something. */
-struct node {
-	const hf_record *record;
-	size_t waiter;
-	struct hold *holds;
-	size_t hold_count;
-	bool blocked; /* for good, as far as is known */
-	bool waited_for; /* by the one who looks, over others */
-	bool waits; /* for the one who looks, over others */
-	size_t from; /* on the way back to the one who looks */
-};
-
-struct graph {
-	const hf_deadlock_source *source;
-	struct page *pages;
-	struct node *nodes; /* the first is the one who looks */
-	size_t count;
-	size_t cap;
-};
-
-static const hf_waiter *waiter_of(const struct node *n)
-{
-	return &n->record->waiters[n->waiter];
-}
-
-/* ---- who is in whose way ---- */
-
-/* Is grant i one that must go, or one of those of whom some must? */
-static bool in_the_way(const hf_record *r, const hf_waiter *w, size_t i)
-{
-	const hf_grant *g = &r->grants[i];
-
-	return !hf_same_group(g, &w->want) && hf_competes(r, g, &w->want);
-}
-
-static bool holds_any_of_group(const struct node *n, const hf_record *r, size_t grant)
-{
-	size_t i;
-
-	for (i = 0; i < n->hold_count; i++)
-		if (n->holds[i].record == r &&
-			hf_same_group(&r->grants[n->holds[i].grant], &r->grants[grant]))
-			return true;
-	return false;
-}
-
-/* Does waiter w itself, whoever else is in the line, wait for a hold of m? */
-static bool waits_on_holds(const hf_record *r, const hf_waiter *w, const struct node *m)
-{
-	size_t i;
-
-	for (i = 0; i < m->hold_count; i++)
-		if (m->holds[i].record == r && in_the_way(r, w, m->holds[i].grant))
-			return true;
-	return false;
-}
-
-/* w, or one whose turn comes before. */
-static bool not_after(const hf_waiter *other, const hf_waiter *w)
-{
-	return other == w || (!other->offer && hf_queue_before(other, w));
-}
-
-/* Must something that is up to m happen before the turn of n comes? */
-static bool waits_for(const struct node *n, const struct node *m)
-{
-	const hf_record *r = n->record;
-	const hf_waiter *w = waiter_of(n);
-	size_t i;
-
-	if (m->record == r && m != n && not_after(waiter_of(m), w))
-		return true;
-	for (i = 0; i < r->waiter_count; i++)
-		if (not_after(&r->waiters[i], w) && waits_on_holds(r, &r->waiters[i], m))
-			return true;
-	return false;
-}
-
-/* ---- gathering all who wait for the one who looks ---- */
-
-static const hf_record *page_of(struct graph *g, const char *name)
-{
-	struct page *p;
-
-	for (p = g->pages; p; p = p->next)
-		if (!strcmp(p->name, name))
-			return p->record;
-	p = calloc(1, sizeof(*p));
-	if (!p)
-		return NULL;
-	hf_record_init(&p->own);
-	hf_copy(p->name, sizeof(p->name), name);
-	if (g->source->read(g->source->arg, p->name, &p->own)) {
-		hf_record_free(&p->own); /* not to be read: nobody holds it */
-		hf_record_init(&p->own);
-	}
-	p->record = &p->own;
-	p->next = g->pages;
-	g->pages = p;
-	return p->record;
-}
-
-static bool add_hold(struct node *n, const hf_record *r, const char *id)
-{
-	struct hold *more;
-	size_t i;
-
-	for (i = 0; i < r->grant_count; i++)
-		if (!strcmp(r->grants[i].id, id) || !strcmp(r->grants[i].group, id))
-			break;
-	if (i == r->grant_count)
-		return true; /* over: it stands under it no more */
-	more = realloc(n->holds, (n->hold_count + 1) * sizeof(*more));
-	if (!more)
-		return false;
-	n->holds = more;
-	n->holds[n->hold_count++] = (struct hold){r, i};
-	return true;
-}
-
-static bool read_holds(struct graph *g, struct node *n)
-{
-	const char *at = waiter_of(n)->want.under;
-	size_t count = 0;
-	hf_under u;
-
-	while (count++ < HF_UNDER_MAX && hf_under_next(&at, &u)) {
-		const hf_record *r;
-
-		if (n == g->nodes && g->source->lost(g->source->arg, u.id))
-			continue;
-		r = page_of(g, u.name);
-		if (!r || !add_hold(n, r, u.id))
-			return false;
-	}
-	return true;
-}
-
-static bool add_node(struct graph *g, const hf_record *r, size_t waiter)
-{
-	struct node *more;
-	size_t i;
-
-	for (i = 0; i < g->count; i++)
-		if (g->nodes[i].record == r && g->nodes[i].waiter == waiter)
-			return true;
-	if (g->count == g->cap) {
-		more = realloc(g->nodes, (2 * g->cap + 16) * sizeof(*more));
-		if (!more)
-			return false;
-		g->nodes = more;
-		g->cap = 2 * g->cap + 16;
-	}
-	g->nodes[g->count] = (struct node){.record = r, .waiter = waiter, .blocked = true};
-	return read_holds(g, &g->nodes[g->count++]);
-}
-
-/* All of `r` who hold something and wait for node i. */
-static bool add_waiters(struct graph *g, const hf_record *r, size_t i)
-{
-	size_t w;
-
-	for (w = 0; w < r->waiter_count && g->count < NODES_MAX; w++) {
-		const hf_waiter *waiter = &r->waiters[w];
-		struct node other = {.record = r, .waiter = w};
-
-		if (waiter->offer || !waiter->want.under[0] ||
-			!waits_for(&other, &g->nodes[i]) ||
-			g->source->dead(g->source->arg, &waiter->want.process))
-			continue;
-		if (!add_node(g, r, w))
-			return false;
-	}
-	return true;
-}
-
-static bool gather(struct graph *g, const hf_record *record, size_t waiter)
-{
-	size_t i;
-	size_t k;
-
-	if (!add_node(g, record, waiter))
-		return false;
-	for (i = 0; i < g->count; i++) {
-		if (!add_waiters(g, g->nodes[i].record, i))
-			return false;
-		for (k = 0; k < g->nodes[i].hold_count; k++)
-			if (!add_waiters(g, g->nodes[i].holds[k].record, i))
-				return false;
-	}
-	return true;
-}
-
 /* ---- who is blocked for good ---- */
 
-static bool held_by_blocked(const struct graph *g, const hf_record *r, size_t grant)
+static bool held_by_blocked(const hf_graph *g, const hf_page *page, size_t grant)
 {
 	size_t i;
 
 	for (i = 0; i < g->count; i++)
-		if (g->nodes[i].blocked && holds_any_of_group(&g->nodes[i], r, grant))
+		if (g->nodes[i].blocked &&
+			hf_node_holds_any_of_group(&g->nodes[i], page, grant))
 			return true;
 	return false;
 }
@@ -242,8 +33,9 @@ static bool first_of_group(const hf_record *r, size_t grant)
 }
 
 /* Will what stands in the way of w itself never go? */
-static bool blocked_by_holds(const struct graph *g, const hf_record *r, const hf_waiter *w)
+static bool blocked_by_holds(const hf_graph *g, const hf_page *page, const hf_waiter *w)
 {
+	const hf_record *r = page->store;
 	size_t staying = 0;
 	size_t i;
 
@@ -251,7 +43,7 @@ static bool blocked_by_holds(const struct graph *g, const hf_record *r, const hf
 		bool conflicts = hf_conflicts(&r->grants[i], &w->want);
 
 		if (hf_same_group(&r->grants[i], &w->want) ||
-			!(conflicts || first_of_group(r, i)) || !held_by_blocked(g, r, i))
+			!(conflicts || first_of_group(r, i)) || !held_by_blocked(g, page, i))
 			continue;
 		if (conflicts)
 			return true;
@@ -260,20 +52,19 @@ static bool blocked_by_holds(const struct graph *g, const hf_record *r, const hf
 	return w->want.limit && staying >= w->want.limit;
 }
 
-static bool is_blocked(const struct graph *g, const struct node *n)
+static bool is_blocked(const hf_graph *g, const hf_node *n)
 {
-	const hf_record *r = n->record;
-	const hf_waiter *w = waiter_of(n);
-	size_t i;
+	const hf_waiter *w;
+	size_t at = 0;
 
-	for (i = 0; i < r->waiter_count; i++)
-		if (not_after(&r->waiters[i], w) && blocked_by_holds(g, r, &r->waiters[i]))
+	while ((w = hf_node_next_before(n, &at)))
+		if (blocked_by_holds(g, n->page, w))
 			return true;
 	return false;
 }
 
 /* Take out those who will get on, until no more do. */
-static void let_go(struct graph *g)
+static void let_go(hf_graph *g)
 {
 	bool again = true;
 	size_t i;
@@ -291,7 +82,7 @@ static void let_go(struct graph *g)
 
 /* ---- the circles through the one who looks ---- */
 
-static void spread(struct graph *g)
+static void spread(hf_graph *g)
 {
 	bool again = true;
 	size_t i;
@@ -302,13 +93,13 @@ static void spread(struct graph *g)
 		again = false;
 		for (i = 0; i < g->count; i++) {
 			for (k = 0; k < g->count; k++) {
-				struct node *n = &g->nodes[i];
-				struct node *m = &g->nodes[k];
+				hf_node *n = &g->nodes[i];
+				hf_node *m = &g->nodes[k];
 
 				if (!n->blocked || !m->blocked || i == k ||
 					!((n->waited_for && !m->waited_for) ||
 						(m->waits && !n->waits)) ||
-					!waits_for(n, m))
+					!hf_node_waits_for(n, m))
 					continue;
 				again = again || (n->waited_for && !m->waited_for) ||
 					(m->waits && !n->waits);
@@ -322,7 +113,7 @@ static void spread(struct graph *g)
 	}
 }
 
-static bool in_circle(const struct node *n)
+static bool in_circle(const hf_node *n)
 {
 	return n->blocked && n->waits && n->waited_for;
 }
@@ -339,17 +130,17 @@ static bool gives_way(const hf_waiter *a, const hf_waiter *b)
 
 static int by_turn_to_give_way(const void *a, const void *b)
 {
-	const hf_waiter *left = waiter_of(*(const struct node *const *)a);
-	const hf_waiter *right = waiter_of(*(const struct node *const *)b);
+	const hf_waiter *left = hf_node_waiter(*(const hf_node *const *)a);
+	const hf_waiter *right = hf_node_waiter(*(const hf_node *const *)b);
 
 	if (gives_way(left, right))
 		return -1;
 	return gives_way(right, left);
 }
 
-static bool name_circle(const struct graph *g, hf_deadlock *out)
+static bool name_circle(const hf_graph *g, hf_deadlock *out)
 {
-	const struct node **members = malloc(g->count * sizeof(*members));
+	const hf_node **members = malloc(g->count * sizeof(*members));
 	size_t victim = out->passed_over;
 	hf_sha256 hash;
 	size_t count = 0;
@@ -363,26 +154,26 @@ static bool name_circle(const struct graph *g, hf_deadlock *out)
 	qsort(members, count, sizeof(*members), by_turn_to_give_way);
 	hf_sha256_begin(&hash);
 	for (i = 0; i < count; i++) {
-		const char *id = waiter_of(members[i])->want.id;
+		const char *id = hf_node_waiter(members[i])->want.id;
 
 		hf_sha256_add(&hash, id, strlen(id) + 1);
 	}
 	hf_sha256_end(&hash, out->circle);
 	hf_copy(out->victim, sizeof(out->victim),
-		waiter_of(members[victim < count ? victim : count - 1])->want.id);
+		hf_node_waiter(members[victim < count ? victim : count - 1])->want.id);
 	free(members);
 	return true;
 }
 
 /* ---- in words ---- */
 
-static void tell_hold(const struct node *n, const hf_record *wanted, hf_buf *words)
+static void tell_hold(const hf_node *n, const hf_page *wanted, hf_buf *words)
 {
 	const char *verb = "holds";
 	size_t i;
 
 	for (i = 0; i < n->hold_count; i++)
-		if (n->holds[i].record == wanted)
+		if (n->holds[i].page == wanted)
 			break;
 	if (i == n->hold_count)
 		verb = "comes before in the line of";
@@ -390,9 +181,9 @@ static void tell_hold(const struct node *n, const hf_record *wanted, hf_buf *wor
 }
 
 /* `wanted`: what the one before waits for. */
-static void tell_node(const struct node *n, const hf_record *wanted, hf_buf *words)
+static void tell_node(const hf_node *n, const hf_page *wanted, hf_buf *words)
 {
-	const hf_waiter *w = waiter_of(n);
+	const hf_waiter *w = hf_node_waiter(n);
 
 	if (words->len)
 		hf_buf_adds(words, "; ");
@@ -401,64 +192,39 @@ static void tell_node(const struct node *n, const hf_record *wanted, hf_buf *wor
 		hf_buf_addf(words, " (pid %lld)", (long long)w->want.process.pid);
 	tell_hold(n, wanted, words);
 	hf_buf_addf(words, hf_waiter_upgrades(w) ? " waits to upgrade '%s'" : " waits for '%s'",
-		n->record->name);
+		n->page->name);
 }
 
 /* The circle the other way round from its last member, who waits for us. */
-static void tell(const struct graph *g, hf_deadlock *out)
+static void tell(const hf_graph *g, hf_deadlock *out)
 {
-	size_t path[NODES_MAX];
+	size_t path[HF_GRAPH_NODES_MAX];
 	size_t count = 0;
 	size_t last = 0;
 	size_t i;
 
 	for (i = 1; i < g->count && !last; i++)
-		if (in_circle(&g->nodes[i]) && waits_for(&g->nodes[i], &g->nodes[0]))
+		if (in_circle(&g->nodes[i]) && hf_node_waits_for(&g->nodes[i], &g->nodes[0]))
 			last = i;
 	hf_buf_clear(&out->words);
-	tell_node(&g->nodes[0], g->nodes[last].record, &out->words);
-	for (i = last; i && count < NODES_MAX; i = g->nodes[i].from)
+	tell_node(&g->nodes[0], g->nodes[last].page, &out->words);
+	for (i = last; i && count < HF_GRAPH_NODES_MAX; i = g->nodes[i].from)
 		path[count++] = i;
 	while (count-- > 0) {
-		const struct node *n = &g->nodes[path[count]];
+		const hf_node *n = &g->nodes[path[count]];
 
-		tell_node(n, g->nodes[n->from].record, &out->words);
+		tell_node(n, g->nodes[n->from].page, &out->words);
 	}
 }
 
-static void free_graph(struct graph *g, const hf_record *first)
+static bool find(hf_graph *g, hf_deadlock *out)
 {
 	size_t i;
 
-	while (g->pages) {
-		struct page *p = g->pages;
-
-		g->pages = p->next;
-		if (p->record != first)
-			hf_record_free(&p->own);
-		free(p);
-	}
-	for (i = 0; i < g->count; i++)
-		free(g->nodes[i].holds);
-	free(g->nodes);
-}
-
-static bool find(struct graph *g, const hf_record *record, size_t waiter, hf_deadlock *out)
-{
-	struct page *first = calloc(1, sizeof(*first));
-	size_t i;
-
-	if (!first)
-		return false;
-	first->record = record;
-	hf_copy(first->name, sizeof(first->name), record->name);
-	g->pages = first;
-	if (!gather(g, record, waiter))
-		return false;
 	/* Also one alone, who has what he waits for. */
-	out->found = waits_for(&g->nodes[0], &g->nodes[0]);
+	out->found = hf_node_waits_for(&g->nodes[0], &g->nodes[0]);
 	out->company = g->count > 1 || out->found;
-	if (!out->company || g->count >= NODES_MAX) {
+	if (!out->company || g->count >= HF_GRAPH_NODES_MAX) {
 		out->found = false;
 		return true;
 	}
@@ -477,18 +243,15 @@ static bool find(struct graph *g, const hf_record *record, size_t waiter, hf_dea
 	return !out->words.failed;
 }
 
-hf_status hf_deadlock_look(const hf_record *record, const char *id,
+hf_status hf_deadlock_look(const hf_record *record, bool in_line, const char *id,
 	const hf_deadlock_source *source, hf_deadlock *out)
 {
-	struct graph g = {.source = source};
-	int mine = hf_queue_find(record, id);
-	bool ok = true;
+	hf_graph g = {.source = source};
+	bool ok;
 
 	out->found = out->company = false;
-	if (mine < 0 || record->waiters[mine].offer || !record->waiters[mine].want.under[0])
-		return HF_OK;
-	ok = find(&g, record, (size_t)mine, out);
-	free_graph(&g, record);
+	ok = hf_graph_gather(&g, record, in_line, id) && (!g.count || find(&g, out));
+	hf_graph_free(&g);
 	if (!ok)
 		out->found = false;
 	return ok ? HF_OK : HF_NO_MEMORY;

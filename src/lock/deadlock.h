@@ -22,6 +22,13 @@
  * stood in between: entries and grants have ids that never come again, and who
  * is in a circle neither gets nor gives anything.
  *
+ * A store may have a line of this host before it (compose/host_line.h): who waits
+ * there is not in the store's record yet, except for the one whose turn it is, who
+ * stands in both. From the line's record are taken those who wait in it, and nothing
+ * else: that they wait for what is in their way in the store, and for what must
+ * happen there before the turn of that one. Of a wait in the line only its being
+ * exclusive or not is known; the rest shows when its turn has come.
+ *
  * Pure: the driver reads.
  */
 #ifndef HF_DEADLOCK_H
@@ -33,8 +40,10 @@ typedef struct hf_deadlock_source {
 	void *arg;
 	/* Read and decode the record of `name`; it is freed by the caller. */
 	hf_status (*read)(void *arg, const char *name, hf_record *record);
-	/* Is this process proven dead? Then it waits for nothing. */
-	bool (*dead)(void *arg, const hf_process *process);
+	/* The same of this host's line; NULL: there is none. */
+	hf_status (*read_line)(void *arg, const char *name, hf_record *record);
+	/* Is this process proven dead? Then it waits for nothing. In the line: here. */
+	bool (*dead)(void *arg, const hf_process *process, bool in_line);
 	/* Does the one who looks know that this hold of its own is over? */
 	bool (*lost)(void *arg, const char *id);
 } hf_deadlock_source;
@@ -53,11 +62,11 @@ typedef struct hf_deadlock {
  * As far as the records tell: a lease whose holder has lost it stands in its
  * record until somebody has found out.
  *
- * Is the waiter `id` of `record` in a circle? What cannot be read is taken for
- * free. HF_NO_MEMORY. *out is to be zeroed at first and may be used again;
- * hf_buf_free(&out->words) at the end.
+ * Is the waiter `id` of `record` in a circle? That is the line's record, if `in_line`.
+ * What cannot be read is taken for free. HF_NO_MEMORY. *out is to be zeroed at first
+ * and may be used again; hf_buf_free(&out->words) at the end.
  */
-hf_status hf_deadlock_look(const hf_record *record, const char *id,
+hf_status hf_deadlock_look(const hf_record *record, bool in_line, const char *id,
 	const hf_deadlock_source *source, hf_deadlock *out);
 
 #endif

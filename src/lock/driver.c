@@ -47,6 +47,12 @@ static bool ended_by_session(const hf_drive *drive, const hf_grant *g)
 	       (drive->session_mode == HF_EXCLUSIVE || g->mode == HF_EXCLUSIVE);
 }
 
+/* The store, of which `m` may be the line. */
+static hf_manager *store_of(hf_manager *m)
+{
+	return m->behind ? m->behind : m;
+}
+
 static void probe(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 {
 	bool local = (m->capabilities & HF_CAP_HOST_LOCAL) != 0;
@@ -54,7 +60,7 @@ static void probe(hf_manager *m, hf_attempt *a, const hf_drive *drive)
 
 	if (drive->under && !a->queued) {
 		hf_buf_clear(drive->under);
-		hf_manager_under(m, drive->options, drive->under);
+		hf_manager_under(store_of(m), drive->options, drive->under);
 		if (drive->under->len && !drive->under->failed)
 			a->setup.request.grant.under = drive->under->data;
 	}
@@ -102,10 +108,10 @@ static void ring(void *arg, const hf_waiter *waiter)
 
 /* ---- looking for circles ---- */
 
-static hf_status read_record(void *arg, const char *name, hf_record *record)
+static hf_status read_from(hf_manager *m, const char *name, hf_record *record)
 {
 	hf_snapshot snapshot = {.len = 0};
-	hf_status st = hf_register_read(arg, name, &snapshot, NULL);
+	hf_status st = hf_register_read(m, name, &snapshot, NULL);
 
 	/* A neighbour waits for nobody here. */
 	free(snapshot.foreign);
@@ -116,11 +122,24 @@ static hf_status read_record(void *arg, const char *name, hf_record *record)
 	return st;
 }
 
-static bool proven_dead(void *arg, const hf_process *process)
+static hf_status read_record(void *arg, const char *name, hf_record *record)
+{
+	return read_from(arg, name, record);
+}
+
+static hf_status read_line(void *arg, const char *name, hf_record *record)
 {
 	const hf_manager *m = arg;
 
-	return (m->capabilities & HF_CAP_HOST_LOCAL) && hf_process_proven_dead(process);
+	return read_from(m->line, name, record);
+}
+
+static bool proven_dead(void *arg, const hf_process *process, bool in_line)
+{
+	const hf_manager *m = arg;
+
+	return (in_line || (m->capabilities & HF_CAP_HOST_LOCAL)) &&
+	       hf_process_proven_dead(process);
 }
 
 static bool known_lost(void *arg, const char *id)
@@ -130,10 +149,13 @@ static bool known_lost(void *arg, const char *id)
 
 static void look(hf_manager *m, hf_attempt *a)
 {
-	const hf_deadlock_source source = {
-		.arg = m, .read = read_record, .dead = proven_dead, .lost = known_lost};
-	hf_status st =
-		hf_deadlock_look(&a->record, a->setup.request.grant.id, &source, &a->deadlock);
+	const hf_deadlock_source source = {.arg = store_of(m),
+		.read = read_record,
+		.read_line = store_of(m)->line ? read_line : NULL,
+		.dead = proven_dead,
+		.lost = known_lost};
+	hf_status st = hf_deadlock_look(
+		&a->record, m->behind, a->setup.request.grant.id, &source, &a->deadlock);
 
 	hf_attempt_on_look(a, st, hf_now_here());
 	if (a->ring_victim)
@@ -325,6 +347,8 @@ static hf_step drive_until(
 		case HF_STEP_WAIT:
 			if (nowait)
 				return step;
+			if (drive->waits)
+				drive->waits(drive->waits_arg);
 			if (hf_fd_readable(drive->cancel_fd)) {
 				hf_attempt_cancel(a, HF_TIMED_OUT);
 				break;

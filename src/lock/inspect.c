@@ -19,6 +19,7 @@ struct inspected {
 	size_t hold_count;
 	hf_snapshot snapshot;
 	hf_record record;
+	hf_record line; /* of this host, if there is one */
 };
 
 static void describe(hf_holder *out, const hf_grant *g)
@@ -89,32 +90,60 @@ static void tell_under(struct inspected *in, hf_holder *out, const char *text)
 	}
 }
 
-/* Those who wait, in the order in which they are served; not the dead. */
-static bool fill_waiters(hf_manager *m, struct inspected *in)
+static void add_waiters(hf_manager *m, struct inspected *in, hf_record *r, bool in_line)
 {
-	hf_record *r = &in->record;
-	size_t room = count_under(r) + 1;
 	size_t i;
 
-	in->under = calloc(room, sizeof(*in->under));
-	in->holds = calloc(room, sizeof(*in->holds));
-	if (!in->under || !in->holds)
-		return false;
 	if (r->waiter_count)
 		qsort(r->waiters, r->waiter_count, sizeof(*r->waiters), by_turn);
 	for (i = 0; i < r->waiter_count; i++) {
 		const hf_waiter *w = &r->waiters[i];
 		hf_holder *out = &in->holders[in->info.holder_count + in->info.waiter_count];
 
-		if ((m->capabilities & HF_CAP_HOST_LOCAL) &&
+		if ((in_line || (m->capabilities & HF_CAP_HOST_LOCAL)) &&
 			hf_process_proven_dead(&w->want.process))
 			continue;
 		describe(out, &w->want);
-		out->offered = w->offer != 0;
+		out->in_line = in_line;
+		if (in_line && out->mode == HF_SHARED)
+			out->limit = 0; /* that of the places, not of the lock */
+		out->offered = w->offer != 0 && !in_line;
 		tell_under(in, out, w->want.under);
 		in->info.waiter_count++;
 	}
+}
+
+/*
+ * Those who wait, in the order in which they are served; not the dead. Those in the
+ * line come to the store when the one of this host who is there has been served.
+ */
+static bool fill_waiters(hf_manager *m, struct inspected *in)
+{
+	size_t room = count_under(&in->record) + count_under(&in->line) + 1;
+
+	in->under = calloc(room, sizeof(*in->under));
+	in->holds = calloc(room, sizeof(*in->holds));
+	if (!in->under || !in->holds)
+		return false;
+	add_waiters(m, in, &in->record, false);
+	add_waiters(m, in, &in->line, true);
 	return true;
+}
+
+/* What cannot be read of it is not shown. */
+static void read_line(hf_manager *m, struct inspected *in)
+{
+	hf_snapshot snapshot = {.len = 0};
+	hf_status st;
+
+	if (!m->line)
+		return;
+	st = hf_register_read(m->line, in->name, &snapshot, NULL);
+	if (!st)
+		st = hf_snapshot_decode(in->name, &snapshot, HF_RECORD_WHOLE, &in->line, NULL);
+	if (st)
+		hf_record_reset(&in->line);
+	hf_snapshot_clear(&snapshot);
 }
 
 /*
@@ -134,7 +163,8 @@ static hf_status fill(hf_manager *m, struct inspected *in)
 		e.now_ms = in->snapshot.now_ms;
 	}
 	closed_ms = hf_rules_closed_ms(r, &e);
-	in->holders = calloc(r->grant_count + r->waiter_count + 1, sizeof(*in->holders));
+	in->holders = calloc(r->grant_count + r->waiter_count + in->line.waiter_count + 1,
+		sizeof(*in->holders));
 	in->grants = calloc(r->grant_count + 1, sizeof(*in->grants));
 	if (!in->holders || !in->grants)
 		return HF_NO_MEMORY;
@@ -179,6 +209,7 @@ hf_status hf_lock_status(
 	if (!in)
 		return hf_fail_memory(error, "status");
 	hf_record_init(&in->record);
+	hf_record_init(&in->line);
 	in->name = strdup(name);
 	in->info.name = in->name;
 	in->info.problem = "";
@@ -186,8 +217,10 @@ hf_status hf_lock_status(
 	if (!st)
 		st = hf_snapshot_decode(
 			name, &in->snapshot, HF_RECORD_WHOLE, &in->record, &problem);
-	if (!st)
+	if (!st) {
+		read_line(manager, in);
 		st = fill(manager, in);
+	}
 	if (st == HF_CORRUPT) {
 		in->problem = strdup(problem.text);
 		in->info.state = HF_CORRUPT;
@@ -218,6 +251,7 @@ void hf_lock_info_free(hf_lock_info *info)
 	free(in->holds);
 	hf_snapshot_clear(&in->snapshot);
 	hf_record_free(&in->record);
+	hf_record_free(&in->line);
 	free(in);
 }
 

@@ -105,6 +105,8 @@ static bool renew(hf_lease *lease)
 	hf_manager_remember(lease->manager, a);
 	if (st == HF_OK && a->base_ms) {
 		hf_lease_trust(lease, a->base_ms);
+		if (lease->in_line)
+			lease->manager->before->renewed(lease);
 	} else {
 		lease->due_ms = hf_boot_ms() + lease->ttl_ms / 20;
 		if (st != HF_LOST && st != HF_NOT_OWNER)

@@ -79,8 +79,15 @@ void hf_lease_tell_lost(hf_lease *lease)
 	fd = __atomic_load_n(&lease->lost_fd, __ATOMIC_ACQUIRE);
 	if (fd >= 0)
 		(void)!write(fd, &one, sizeof(one));
+	hf_lease_leave_line(lease);
 	if (lease->on_lost)
 		lease->on_lost(lease, lease->on_lost_arg);
+}
+
+void hf_lease_leave_line(hf_lease *lease)
+{
+	if (lease->in_line && hf_lease_is_ours(lease) && lease->manager)
+		lease->manager->before->leave(lease);
 }
 
 void hf_lease_seize(hf_lease *lease)
@@ -215,6 +222,7 @@ void hf_lease_detach(hf_lease *lease)
 		return;
 	if (hf_lease_is_ours(lease) && lease->manager)
 		remove_from_keeper(lease);
+	hf_lease_leave_line(lease);
 	hf_lease_destroy(lease);
 }
 
@@ -279,6 +287,8 @@ hf_status hf_release(hf_lease *lease, hf_error *error)
 	if (hf_lease_is_ours(lease) && lease->manager) {
 		remove_from_keeper(lease);
 		st = give_all_back(lease, error);
+		/* Not before: who is next in the line is to find it free. */
+		hf_lease_leave_line(lease);
 	}
 	hf_lease_destroy(lease);
 	return st;
@@ -309,6 +319,8 @@ static hf_status renew(hf_lease *lease, int64_t ttl_ms, hf_error *error)
 			lease->ttl_ms = ttl_ms;
 		if (attempt.base_ms)
 			hf_lease_trust(lease, attempt.base_ms);
+		if (lease->in_line)
+			lease->manager->before->renewed(lease);
 	}
 	hf_attempt_free(&attempt);
 	return st;

@@ -36,43 +36,30 @@ static char *default_state_dir(void)
 }
 
 static hf_status open_store(
-	hf_manager *m, const char *url_text, const hf_open_options *o, hf_error *error)
+	hf_manager *m, const hf_url *url, const hf_open_options *o, hf_error *error)
 {
 	hf_store_env env = {
 		.patience_ms = HF_PATIENCE_MS, .log = o->log, .log_arg = o->log_arg};
-	hf_url_parts parts;
-	hf_status st = hf_url_parse(url_text, &parts, error);
+	hf_status st;
 
-	if (st)
-		return st;
-	m->ops = hf_store_find(parts.url.scheme, o->module_dir, error);
+	m->ops = hf_store_find(url->scheme, o->module_dir, error);
 	if (!m->ops)
-		st = HF_INVALID;
+		return HF_INVALID;
+	st = hf_store_check_options(m->ops, url, error);
 	if (!st)
-		st = hf_store_check_options(m->ops, &parts.url, error);
-	if (!st)
-		st = m->ops->open(&parts.url, &env, &m->store, error);
+		st = m->ops->open(url, &env, &m->store, error);
 	if (st)
 		m->store = NULL;
-	hf_url_parts_clear(&parts);
 	return st;
 }
 
-hf_status hf_open(const char *url, const hf_open_options *options, hf_manager **manager_out,
-	hf_error *error)
+hf_status hf_manager_open(
+	const hf_url *url, const hf_open_options *o, hf_manager **manager_out, hf_error *error)
 {
-	static const hf_open_options defaults = HF_OPEN_OPTIONS_INIT;
-	const hf_open_options *o = options ? options : &defaults;
-	hf_manager *m;
+	hf_manager *m = calloc(1, sizeof(*m));
 	hf_status st;
 
 	*manager_out = NULL;
-	if (o->size != sizeof(*o))
-		return hf_fail(error, HF_INVALID, "open", 0,
-			"hf_open_options has another size than this library's: initialise it "
-			"with "
-			"HF_OPEN_OPTIONS_INIT and build against this version's header");
-	m = calloc(1, sizeof(*m));
 	if (!m)
 		return hf_fail_memory(error, "open");
 	m->fork_generation = hf_fork_generation();
@@ -112,6 +99,8 @@ void hf_close(hf_manager *manager)
 		return;
 	hf_async_stop(manager);
 	hf_keeper_stop(manager);
+	if (manager->before)
+		manager->before->close(manager);
 	hf_liveness_free(manager->liveness);
 	if (manager->store)
 		manager->ops->close(manager->store);

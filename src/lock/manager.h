@@ -42,6 +42,26 @@
 #define HF_LINE_MS 30000 /* the same behind others in the line */
 #define HF_CLAIM_MS 2000 /* an offered lock is claimed within this */
 
+struct hf_acquisition;
+
+/*
+ * What stands before a store and is asked first: the host's line. It is built of
+ * managers and so stands above them, in compose/host_line.h, which says why; here is
+ * where it is called from. `acquire` from blocking acquisitions, in place of
+ * hf_acquire_in_store().
+ */
+typedef struct hf_before {
+	hf_status (*acquire)(struct hf_acquisition *acq, hf_error *error);
+	/* The store has just said that this lease stands. It is busy. */
+	void (*renewed)(hf_lease *lease);
+	/* This one is over, or no longer exclusive. */
+	void (*leave)(hf_lease *lease);
+	/* Those that `who` names (NULL: all) have been ended from outside. */
+	void (*ended)(hf_manager *m, const char *name, const hf_who *who);
+	void (*tidy)(hf_manager *m);
+	void (*close)(hf_manager *m);
+} hf_before;
+
 /* What this manager last knew of one name. */
 struct hf_known {
 	char *name;
@@ -80,6 +100,11 @@ struct hf_manager {
 	pthread_t keeper;
 	/* What is waited for without a thread of its own; NULL: never was. */
 	struct hf_async *_Atomic async;
+
+	const hf_before *before; /* NULL: nothing */
+	void *before_data;
+	hf_manager *line; /* its locks are places in the line; NULL: there is none */
+	hf_manager *behind; /* of a line: the store's manager, whose `line` it is */
 };
 
 struct hf_lease {
@@ -112,6 +137,9 @@ struct hf_lease {
 	hf_counts *counts; /* of its name; NULL: it does not count (yet) */
 	/* One of several that are not all had: renewed meanwhile, whatever it is to be. */
 	bool gathered;
+	/* It has its place in the line, under that id. */
+	_Atomic bool in_line;
+	char line_id[HF_ID_LEN + 1];
 	/* Of a tree name: its intentions on the names above, the root first. */
 	hf_lease **above;
 	size_t above_count;
@@ -130,6 +158,9 @@ hf_status hf_register_watch(hf_manager *m, const char *name, const hf_etag *seen
 
 /* ---- manager.c ---- */
 
+/* As hf_open(), of a URL whose options are all the store's. Nothing stands before it. */
+hf_status hf_manager_open(const hf_url *url, const hf_open_options *options,
+	hf_manager **manager_out, hf_error *error);
 hf_now hf_now_here(void);
 void hf_manager_log(hf_manager *m, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -177,11 +208,14 @@ typedef struct hf_drive {
 	hf_buf *under;
 	hf_lease *lease; /* seized by the caller: let go while it waits; NULL: none */
 	bool rung; /* the caller hears its bell */
+	/* Before each wait, unless it is the caller who waits; NULL: nothing. */
+	void (*waits)(void *arg);
+	void *waits_arg;
 	bool observed; /* by the driver: earlier runs' observations are loaded */
 } hf_drive;
-#define HF_DRIVE_INIT                                                \
-	{                                                            \
-		-1, -1, HF_EXCLUSIVE, NULL, NULL, NULL, false, false \
+#define HF_DRIVE_INIT                                                            \
+	{                                                                        \
+		-1, -1, HF_EXCLUSIVE, NULL, NULL, NULL, false, NULL, NULL, false \
 	}
 
 /* Now, without waiting; false for -1. */
@@ -251,6 +285,10 @@ typedef struct hf_acquisition {
 	char verifier[HF_VERIFIER_MAX];
 	hf_buf under; /* what it stands under, once that is known */
 	hf_tally tally; /* what it has met, for the metrics */
+	/* As hf_drive.waits, at least so often while it stands in the store's queue. */
+	void (*waits)(void *arg);
+	void *waits_arg;
+	int64_t waits_every_ms;
 } hf_acquisition;
 
 /* On any status but HF_OK there is no lease, and nothing to end. */
@@ -265,6 +303,8 @@ void hf_acquisition_tell(hf_acquisition *acq, const hf_attempt *attempt);
 /* *again_out (then it is HF_LOST): from setup on, under the lease's new id. */
 hf_status hf_acquisition_granted(
 	hf_acquisition *acq, const hf_attempt *attempt, bool *again_out, hf_error *error);
+/* Blocking: setup, drive and granted, until that is an answer. */
+hf_status hf_acquire_in_store(hf_acquisition *acq, hf_error *error);
 /* With `st`, the answer so far. */
 hf_status hf_acquisition_end(
 	hf_acquisition *acq, hf_status st, hf_lease **lease_out, hf_error *error);
@@ -302,6 +342,8 @@ void hf_lease_destroy(hf_lease *lease);
  */
 hf_status hf_lease_settle(
 	hf_lease *lease, const hf_acquire_options *o, bool last, hf_error *error);
+/* Its place in the line is given up, if it has one. Once. */
+void hf_lease_leave_line(hf_lease *lease);
 /* From now on `lease` stands on these; it owns the array and them. */
 void hf_lease_stand_on(hf_lease *lease, hf_lease **above, size_t count);
 /* Wait until nobody works on it and take it / give it back. */

@@ -46,7 +46,8 @@ static void find_capabilities(hf_store *store)
 {
 	store->capabilities = HF_CAP_HISTORY | HF_CAP_FORGET | HF_CAP_AMEND;
 	if (!store->network)
-		store->capabilities |= HF_CAP_CLOCK | HF_CAP_WATCH | HF_CAP_HOST_LOCAL;
+		store->capabilities |=
+			HF_CAP_CLOCK | HF_CAP_WATCH | HF_CAP_HOST_LOCAL | HF_CAP_QUICK;
 	if (store->flock_layout)
 		store->capabilities |= HF_CAP_SESSION_BOUND | HF_CAP_NEIGHBOURS;
 }

@@ -224,7 +224,7 @@ static unsigned memory_capabilities(const hf_store *space)
 {
 	(void)space;
 	return HF_CAP_CLOCK | HF_CAP_WATCH | HF_CAP_HISTORY | HF_CAP_FORGET |
-	       HF_CAP_HOST_LOCAL | HF_CAP_AMEND;
+	       HF_CAP_HOST_LOCAL | HF_CAP_AMEND | HF_CAP_QUICK;
 }
 
 static const char *memory_identity(const hf_store *space)

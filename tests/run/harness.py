@@ -36,7 +36,11 @@ class World:
                              ("XDG_STATE_HOME", "state"), ("XDG_CONFIG_HOME", "config")):
             os.mkdir(self.path(folder), 0o700)
             self.env[name] = self.path(folder)
-        self.env["HOLDFAST_STORE"] = os.environ.get("RUN_TEST_STORE") or "file:" + self.path("store")
+        store = os.environ.get("RUN_TEST_STORE") or "file:" + self.path("store")
+        if store == "git":  # a repository of its own
+            subprocess.run(["git", "init", "-q", self.path("repo")], env=self.env, check=True)
+            store = "git:" + self.path("repo")
+        self.env["HOLDFAST_STORE"] = store
 
     def path(self, *names):
         return os.path.join(self.dir, *names)

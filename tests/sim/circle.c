@@ -118,12 +118,13 @@ static hf_status read_page(void *arg, const char *name, hf_record *record)
 	return hf_snapshot_decode(name, &snapshot, HF_RECORD_WHOLE, record, NULL);
 }
 
-static bool is_dead(void *arg, const hf_process *p)
+static bool is_dead(void *arg, const hf_process *p, bool in_line)
 {
 	const sim *s = sim_current;
 	const sim_client *c = &s->clients[p->pid - 1];
 
 	(void)arg;
+	(void)in_line;
 	return s->plan.medium == SIM_HOST_CLOCK && (!c->alive || c->life != p->start);
 }
 
@@ -204,7 +205,7 @@ bool sim_circle_looked(sim *s, sim_op *op, unsigned serial, hf_now now)
 	if (!a || op->looking != serial)
 		return false;
 	op->looking = 0;
-	st = hf_deadlock_look(&a->record, sim_op_place(op), &source, &a->deadlock);
+	st = hf_deadlock_look(&a->record, false, sim_op_place(op), &source, &a->deadlock);
 	drop_look(op);
 	if (sim_defect(s, SIM_CIRCLE_UNSEEN))
 		a->deadlock.found = false;
