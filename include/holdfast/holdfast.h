@@ -404,7 +404,7 @@ typedef struct hf_acquire_options {
 	 * waited for; HF_INVALID: it is shared and this would be exclusive.
 	 */
 	const hf_hold *under;
-	size_t under_count; /* up to 64 */
+	size_t under_count; /* up to 64; with HF_UNDER_OWN the newest 64 count */
 	/*
 	 * How often the keeper renews (the heartbeat): at most each third of the ttl. 0:
 	 * at that; else from 10 on.

@@ -209,7 +209,7 @@ static void add_holder(struct chain *c, const hf_lock_info *info, const hf_holde
 	if (h->token)
 		hf_buf_addf(out, ", token %llu", (unsigned long long)h->token);
 	add_time(out, ", for ", cli_holder_age_ms(h), "");
-	add_time(out, "; not renewed, its lease ends in ", h->remaining_ms, "");
+	add_time(out, "; unless it is renewed, its lease ends in ", h->remaining_ms, "");
 	hf_buf_addc(out, '\n');
 	while ((l = link_of(c, info->name, h, l))) {
 		bool same = l->upgrades && !strcmp(l->waits_for, info->name);

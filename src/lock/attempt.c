@@ -189,8 +189,11 @@ static hf_step held(hf_attempt *a, hf_now now)
 		return conclude(a, HF_DEADLOCK, now);
 	if (now.boot_ms >= a->wait_until_ms)
 		return conclude(a, HF_TIMED_OUT, now);
-	/* Right after our own swap there is no record at hand: a little later. */
-	if (a->decoded && hf_attempt_look_due(a, now)) {
+	if (hf_attempt_look_due(a, now)) {
+		if (!a->decoded) { /* right after our own swap */
+			a->state = HF_ATTEMPT_READ;
+			return HF_STEP_READ;
+		}
 		st = a->record.far_count ? hf_attempt_unfold(a) : HF_OK;
 		if (st)
 			return unreadable(a, st);

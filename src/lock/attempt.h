@@ -178,6 +178,7 @@ typedef struct hf_attempt {
 	bool deadlocked; /* in a circle, and its victim */
 	int64_t look_ms; /* when to look next; 0: not known yet */
 	int64_t look_from_ms; /* not before, whatever happens */
+	int64_t company_ms; /* the pause to the next look; 0: none yet */
 	char circle_seen[65]; /* by the last look */
 	size_t circle_looks; /* that saw it */
 } hf_attempt;

@@ -4,13 +4,15 @@
  *
  * A circle closes when somebody begins to wait: he looks soon after, and again,
  * and has its victim rung, who looks on his part. The slower looks are for
- * victims who cannot be rung.
+ * victims who cannot be rung, and become ever slower: hundreds may wait in one
+ * line who hold something each.
  */
 #include "attempt.h"
 
 #define FIRST_MS 100 /* most waits are over by then */
 #define AGAIN_MS 100 /* to see it twice */
 #define COMPANY_MS 300 /* somebody waits for what we hold, and holds something */
+#define COMPANY_MOST_MS 19200 /* if he does for long, and there is no circle */
 #define ALONE_MS 5000
 #define FAR_BEHIND 32
 #define FAR_TIMES 4
@@ -74,14 +76,15 @@ void hf_attempt_on_look(hf_attempt *a, hf_status status, hf_now now)
 {
 	const hf_deadlock *d = &a->deadlock;
 	bool again = !status && d->found && !strcmp(d->circle, a->circle_seen);
-	int64_t pause_ms = COMPANY_MS;
+	int64_t pause_ms = a->company_ms ? a->company_ms : COMPANY_MS;
 
 	a->ring_victim = false;
 	a->state = HF_ATTEMPT_DECIDE;
+	a->company_ms = d->found || pause_ms >= COMPANY_MOST_MS ? pause_ms : 2 * pause_ms;
 	if (!status && !d->found && !d->company)
 		pause_ms = ALONE_MS;
-	if (!status && d->found && !again)
-		pause_ms = AGAIN_MS;
+	if (!status && d->found)
+		pause_ms = again ? COMPANY_MS : AGAIN_MS;
 	a->look_ms = now.boot_ms + pause_ms;
 	hf_copy(a->circle_seen, sizeof(a->circle_seen), !status && d->found ? d->circle : "");
 	a->circle_looks = again ? a->circle_looks + 1 : 0;

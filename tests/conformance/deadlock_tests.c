@@ -1,5 +1,6 @@
 /* Those who wait for each other: one gives way, and nobody else. */
 #include "held.h"
+#include "pending.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -118,6 +119,66 @@ static void deadlock__of_five_has_one_victim(void **state)
 	if (!under_test.detached)
 		skip();
 	circle_of(5);
+}
+
+/* ---- behind others ---- */
+
+#define AHEAD 6 /* for each lock, of such as hold nothing */
+
+/* The first two have a lock each; then the others come; then each wants the other's. */
+static int close_circle_behind(int i, void *arg)
+{
+	struct ring_of_locks *r = arg;
+	hf_manager *m = world_open();
+	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
+	hf_lease *mine = NULL;
+	hf_lease *other = NULL;
+	hf_error error;
+	hf_status st = HF_OK;
+
+	o.wait_ms = 60000;
+	o.flags = HF_UNDER_OWN;
+	if (i < 2) {
+		st = hf_acquire(m, r->names[i], &o, &mine, &error);
+		r->ready++;
+		while (waiters(m, r->names[!i]) < AHEAD && !r->error[0])
+			usleep(2000);
+		r->finished++;
+		wait_for_all(r, &r->finished, 2);
+		r->closed_ms = hf_boot_ms();
+	} else {
+		wait_for_all(r, &r->ready, 2);
+	}
+	if (!st)
+		st = hf_acquire(m, r->names[i < 2 ? !i : i % 2], &o, &other, &error);
+	if (st == HF_DEADLOCK)
+		note_victim(r, &error);
+	else if (!st)
+		r->served++;
+	else
+		hf_copy(r->error, sizeof(r->error), error.text);
+	hf_release(other, NULL);
+	hf_release(mine, NULL);
+	hf_close(m);
+	return 0;
+}
+
+static void deadlock__behind_others_is_found_as_soon(void **state)
+{
+	struct ring_of_locks *r = world_shared(sizeof(*r));
+
+	(void)state;
+	if (!under_test.detached)
+		skip();
+	r->fastest_ms = INT64_MAX;
+	hf_copy(r->names[0], sizeof(r->names[0]), world_name("behind"));
+	hf_copy(r->names[1], sizeof(r->names[1]), world_name("behind"));
+	world_run(2 + 2 * AHEAD, close_circle_behind, r, 120);
+	assert_string_equal(r->error, "");
+	assert_int_equal(r->victims, 1);
+	assert_int_equal(r->served, 1 + 2 * AHEAD);
+	if (r->slowest_ms > 10 * ROUND_MS)
+		fail_msg("found after %lld ms", (long long)r->slowest_ms);
 }
 
 static void deadlock__of_one_with_itself_is_found(void **state)
@@ -305,6 +366,7 @@ static void deadlock__is_none_where_a_sharer_makes_room(void **state)
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(deadlock__of_two_has_one_victim),
 	cmocka_unit_test(deadlock__of_five_has_one_victim),
+	cmocka_unit_test(deadlock__behind_others_is_found_as_soon),
 	cmocka_unit_test(deadlock__of_one_with_itself_is_found),
 	cmocka_unit_test(deadlock__is_none_if_another_thread_releases),
 	cmocka_unit_test(deadlock__through_the_line_has_one_victim),

@@ -83,9 +83,9 @@ hf_status gs_floor_read(hf_store *store, gs_floor *out, hf_error *error)
 	st = file_of_nolock(store, &file, error);
 	if (!st)
 		st = hf_slotfile_read(file, &content, error);
-	pthread_mutex_unlock(&store->floor_mutex);
 	if (!st)
 		st = decode(store, &content, out, error);
+	pthread_mutex_unlock(&store->floor_mutex);
 	hf_slot_content_clear(&content);
 	return st;
 }
