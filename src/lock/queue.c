@@ -12,8 +12,8 @@ bool hf_queue_before(const hf_waiter *a, const hf_waiter *b)
 {
 	if (hf_waiter_upgrades(a) != hf_waiter_upgrades(b))
 		return hf_waiter_upgrades(a);
-	if (!a->missed != !b->missed)
-		return !a->missed;
+	if (a->missed != b->missed)
+		return a->missed < b->missed;
 	if (priority(a) != priority(b))
 		return priority(a) > priority(b);
 	if (a->arrival != b->arrival)
@@ -158,19 +158,37 @@ bool hf_queue_went_past(hf_record *record, uint64_t arrival)
 	return !record->far_count || arrival <= record->far_from;
 }
 
+/* Has waiter i let an offer lapse before, or another of his host? */
+static bool missed_before(const hf_record *r, size_t i)
+{
+	size_t j;
+
+	for (j = 0; j < r->waiter_count; j++)
+		if (r->waiters[j].missed > HF_QUEUE_HOST_MISSED &&
+			hf_queue_of_host(&r->waiters[j], r->waiters[i].want.process.host))
+			return true;
+	return false;
+}
+
+bool hf_queue_of_host(const hf_waiter *w, const char *host)
+{
+	return host[0] && !strcmp(w->want.process.host, host);
+}
+
 bool hf_queue_missed(hf_record *record, size_t i)
 {
 	hf_waiter *w = &record->waiters[i];
+	bool all = missed_before(record, i);
 	size_t j;
 
 	w->offer = 0;
 	w->claim_deadline_ms = 0;
-	w->missed++;
-	for (j = 0; w->want.process.host[0] && j < record->waiter_count; j++)
+	w->missed = (w->missed ? w->missed : HF_QUEUE_HOST_MISSED) + 1;
+	for (j = 0; all && j < record->waiter_count; j++)
 		if (!record->waiters[j].missed && !record->waiters[j].offer &&
-			!strcmp(record->waiters[j].want.process.host, w->want.process.host))
-			record->waiters[j].missed = 1;
-	if (w->missed < HF_QUEUE_MISSES)
+			hf_queue_of_host(&record->waiters[j], w->want.process.host))
+			record->waiters[j].missed = HF_QUEUE_HOST_MISSED;
+	if (w->missed < HF_QUEUE_HOST_MISSED + HF_QUEUE_MISSES)
 		return false;
 	hf_queue_drop(record, i);
 	return true;

@@ -5,7 +5,8 @@
  *
  *	1. those that hold the lock and want more of it (an upgrade: its `group` is
  *	   that of the hold): who must wait for them to let go, must do so anyway;
- *	2. those that answered their last offer, before those that did not;
+ *	2. those that answered their last offer, before those that did not, who let
+ *	   fewer lapse before the others;
  *	3. priority, which rises by one with every HF_QUEUE_AGING grants that
  *	   went past a waiter to one that came later: nobody starves;
  *	4. arrival.
@@ -14,9 +15,10 @@
  * same swap *offers* it to him: until it is claimed, nobody else gets in. The
  * offer becomes a grant, with a token of then, by his claim, an acquisition
  * like any other. It lapses after the claim time that he announced: it passes
- * on, and he and all of his host stand behind the others until they show that
- * they are there (one claim time for a host that went away, not one for each
- * of its waiters). After HF_QUEUE_MISSES lapses in a row he is taken out.
+ * on, and he stands behind the others until he shows that he is there. If two of
+ * one host let theirs lapse, all of it do, until one of it shows that it is there
+ * (two claim times for a host that went away, not one for each of its waiters).
+ * After HF_QUEUE_MISSES lapses in a row he is taken out.
  *
  * Nobody is passed over for being in the way: while the first must wait for
  * what is held, those behind do too, readers behind a writer for one.
@@ -28,6 +30,7 @@
 
 #define HF_QUEUE_AGING 8
 #define HF_QUEUE_MISSES 3
+#define HF_QUEUE_HOST_MISSED 1 /* hf_waiter.missed: not he, others of his host; else one more */
 
 /*
  * A record may be folded (record.h): who stands at the far end of a long line is
@@ -66,6 +69,7 @@ void hf_queue_drop_orphans(hf_record *record);
  */
 #define HF_QUEUE_ARRIVED_LAST UINT64_MAX
 bool hf_queue_went_past(hf_record *record, uint64_t arrival);
+bool hf_queue_of_host(const hf_waiter *waiter, const char *host);
 /* Waiter i of a record that is not folded let its offer lapse. True: he was taken out. */
 bool hf_queue_missed(hf_record *record, size_t i);
 

@@ -104,7 +104,7 @@ typedef struct hf_waiter {
 	uint32_t party; /* which of the record's, from 1 on; 0: not told yet */
 	uint64_t arrival; /* gen at which it came */
 	uint64_t passed; /* grants since to such as came later */
-	uint64_t missed; /* offers that it, or its host, let lapse in a row */
+	uint64_t missed; /* offers that it, or its host, let lapse in a row: see queue.h */
 	int64_t claim_ms; /* it claims an offer within this time */
 	uint64_t offer; /* gen that offered it the lock; 0: none */
 	int64_t claim_deadline_ms; /* of the offer, on want.clock */

@@ -165,6 +165,24 @@ static void describe(hf_waiter *w, const hf_grant *want)
 		w->want.process.live = "";
 }
 
+/* The asker's host is there: those of it who fell back for others come forward again. */
+static void show_host(decision *d)
+{
+	const char *host = d->req->grant.process.host;
+	hf_record *n = d->next;
+	size_t i;
+
+	for (i = 0; i < n->waiter_count; i++) {
+		hf_waiter *w = &n->waiters[i];
+
+		if (w->missed != HF_QUEUE_HOST_MISSED || !hf_queue_of_host(w, host))
+			continue;
+		w->missed = 0;
+		d->line_changed = true;
+		d->v.unfold = d->v.unfold || n->far_count;
+	}
+}
+
 /* No neighbour is waited for in line: it would not hand over. */
 static hf_status stand_in_line(decision *d, const hf_grant *want)
 {
@@ -378,6 +396,7 @@ hf_verdict hf_decision_acquire(decision *d)
 	if (strcmp(want->group, want->id) != 0)
 		return reenter(d);
 	d->kind = HF_EV_ACQUIRE;
+	show_host(d);
 	st = hf_decision_may_enter(d, want);
 	if (d->v.unproven >= 0 || d->v.unfold)
 		return hf_decision_answer(d, HF_HELD);

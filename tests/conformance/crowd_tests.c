@@ -128,7 +128,9 @@ static void crowd__that_waits_hardly_runs(void **state)
 	used_ns += processor_ns(c);
 	print_message("# %d who wait: %.2f %% of a processor\n", c->count,
 		(double)used_ns / (WATCHED_MS * 10000.0));
+#ifndef __SANITIZE_THREAD__ /* whose own threads never rest */
 	assert_true(used_ns < (int64_t)WATCHED_MS * 1000000 / 50);
+#endif
 	assert_int_equal(hf_release(lease, NULL), HF_OK);
 	for (i = 0; i < c->count; i++)
 		assert_int_equal(world_wait(c->pids[i]), 0);

@@ -196,24 +196,75 @@ static void offer__lapses_and_comes_back(void **state)
 	assert_true(offered(w, "b")); /* and in its old place */
 }
 
-static void offer__of_one_host_lapses_once_for_all_of_it(void **state)
+static hf_status want_from(world *w, const char *id, const char *host)
+{
+	hf_request r = wanting(id, HF_EXCLUSIVE, 0);
+
+	r.grant.process.host = host;
+	ask(w, &r);
+	return w->v.status;
+}
+
+static void offer__of_one_host_lapses_twice_for_all_of_it(void **state)
 {
 	world *w = *state;
-	hf_request r;
-	int i;
-	static const char *const ids[] = {"g1", "g2", "g3"};
 
 	assert_int_equal(want(w, "a", HF_EXCLUSIVE, 0), HF_OK);
-	for (i = 0; i < 3; i++) {
-		r = wanting(ids[i], HF_EXCLUSIVE, 0);
-		r.grant.process.host = "gone";
-		ask(w, &r);
-	}
+	want_from(w, "g1", "gone");
+	want_from(w, "g2", "gone");
+	want_from(w, "g3", "gone");
+	want_from(w, "g4", "gone");
 	assert_int_equal(want(w, "z", HF_EXCLUSIVE, 0), HF_HELD);
 	give_back(w, "a");
 	assert_true(offered(w, "g1"));
 	w->ms += 100;
+	assert_int_equal(want(w, "z", HF_EXCLUSIVE, 0), HF_HELD);
+	assert_true(offered(w, "g2"));
+	w->ms += 100;
 	assert_int_equal(want(w, "z", HF_EXCLUSIVE, 0), HF_OK);
+	give_back(w, "z");
+	assert_true(offered(w, "g3")); /* before those who let one lapse themselves */
+}
+
+/* One who is stopped is no reason to pass all of his host. */
+static void offer__that_lapses_sets_only_him_back(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(want(w, "a", HF_EXCLUSIVE, 0), HF_OK);
+	want_from(w, "stopped", "here");
+	want_from(w, "b", "here");
+	want_from(w, "c", "here");
+	give_back(w, "a");
+	w->ms += 100;
+	assert_int_equal(want_from(w, "new", "here"), HF_HELD);
+	assert_true(offered(w, "b"));
+	assert_int_equal(want_from(w, "b", "here"), HF_OK);
+	give_back(w, "b");
+	assert_int_equal(want_from(w, "c", "here"), HF_OK);
+	give_back(w, "c");
+	assert_int_equal(want_from(w, "new", "here"), HF_OK);
+	give_back(w, "new");
+	assert_true(offered(w, "stopped"));
+}
+
+/* Two are stopped; whoever of the host comes next shows that the others are there. */
+static void host__that_shows_itself_is_not_passed_by_newcomers(void **state)
+{
+	world *w = *state;
+
+	assert_int_equal(want(w, "a", HF_EXCLUSIVE, 0), HF_OK);
+	want_from(w, "s1", "here");
+	want_from(w, "s2", "here");
+	want_from(w, "b", "here");
+	give_back(w, "a");
+	w->ms += 100;
+	assert_int_equal(want(w, "other", HF_EXCLUSIVE, 0), HF_HELD);
+	assert_true(offered(w, "s2"));
+	w->ms += 100;
+	assert_int_equal(want_from(w, "new", "here"), HF_HELD);
+	assert_true(offered(w, "b"));
+	assert_int_equal(want_from(w, "b", "here"), HF_OK);
 }
 
 static void waiter__that_is_dead_is_skipped_at_once(void **state)
@@ -471,7 +522,9 @@ int main(void)
 		TEST(priority__goes_first_and_waiting_raises_it),
 		TEST(readers__go_in_together_but_not_past_a_writer),
 		TEST(offer__lapses_and_comes_back),
-		TEST(offer__of_one_host_lapses_once_for_all_of_it),
+		TEST(offer__of_one_host_lapses_twice_for_all_of_it),
+		TEST(offer__that_lapses_sets_only_him_back),
+		TEST(host__that_shows_itself_is_not_passed_by_newcomers),
 		TEST(waiter__that_is_dead_is_skipped_at_once),
 		TEST(leaving__takes_the_place_out_and_passes_an_offer_on),
 		TEST(force__goes_past_the_line_and_leaves_it_standing),
