@@ -215,15 +215,72 @@ bool hf_fd_readable(int fd)
 	return fd >= 0 && poll(&poller, 1, 0) > 0;
 }
 
-/* Behind others: whoever hands over rings, and the first looks after the rest. */
-static void wait_in_line(int64_t wake_ms, int bell, int cancel_fd)
+/* ---- who comes before us ---- */
+
+/* A pidfd of him if he is another process that can be seen; -1: not, or he has ended. */
+static int watch_waiter(const hf_waiter *w)
 {
-	struct pollfd fds[2] = {
-		{.fd = bell, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
+	const hf_process *p = &w->want.process;
+	const hf_process *me = hf_self();
+	int fd;
+
+	if (p->pid <= 0 || p->pid == me->pid || p->pidns != me->pidns ||
+		strcmp(p->boot, me->boot) != 0)
+		return -1;
+	fd = hf_drive_pidfd(p); /* if the number is another's by now, no harm is done */
+	return fd < 0 ? -1 : fd;
+}
+
+/*
+ * The first of the line looks after what the others need not. Should he die, whoever
+ * comes next is to know: so each watches the one right before him, or, if that one has
+ * died and nobody has taken him out yet, the first.
+ */
+static int watch_before(const hf_record *r, const char *id)
+{
+	hf_buf scratch = HF_BUF_INIT;
+	int mine = hf_queue_find(r, id);
+	int before = mine < 0 ? -1 : hf_queue_right_before(r, &r->waiters[mine]);
+	size_t far = mine < 0 ? hf_queue_find_far(r, id) : 0;
+	int head = hf_queue_head(r);
+	hf_waiter waiter;
+	int fd = -1;
+
+	if (before == HF_QUEUE_FAR)
+		far = r->far_count + 1;
+	if (before >= 0)
+		fd = watch_waiter(&r->waiters[before]);
+	else if (far > 1 && far != SIZE_MAX &&
+		 hf_record_read_far(r, far - 1, &scratch, &waiter))
+		fd = watch_waiter(&waiter);
+	if (fd < 0 && head >= 0 && head != mine && (mine >= 0 || far))
+		fd = watch_waiter(&r->waiters[head]);
+	hf_buf_free(&scratch);
+	return fd;
+}
+
+/* What a waiter hears; -1: nothing. */
+struct ears {
+	int bell;
+	int before; /* a pidfd: who comes right before him has ended */
+};
+
+static void watch_anew(int *before, const hf_record *r, const hf_attempt *a)
+{
+	if (*before >= 0)
+		close(*before);
+	*before = watch_before(r, a->setup.request.grant.id);
+}
+
+/* Behind others: whoever hands over rings, and the first looks after the rest. */
+static void wait_in_line(int64_t wake_ms, int bell, int cancel_fd, int before)
+{
+	struct pollfd fds[3] = {{.fd = bell, .events = POLLIN},
+		{.fd = cancel_fd, .events = POLLIN}, {.fd = before, .events = POLLIN}};
 	int64_t left_ms = wake_ms - hf_boot_ms();
 
 	if (left_ms > 0)
-		(void)poll(fds, 2, left_ms > 60000 ? 60000 : (int)left_ms);
+		(void)poll(fds, 3, left_ms > 60000 ? 60000 : (int)left_ms);
 }
 
 #define BELL_ALONE_MS 100
@@ -276,10 +333,15 @@ static void watch_store(hf_manager *m, hf_attempt *a, const hf_drive *drive, int
 		close(holder);
 }
 
-static void wait_for_change(hf_manager *m, hf_attempt *a, const hf_drive *drive, int bell)
+static void wait_for_change(
+	hf_manager *m, hf_attempt *a, const hf_drive *drive, struct ears *ears)
 {
+	int bell = ears->bell;
+
+	if (a->in_line && bell >= 0 && a->decoded)
+		watch_anew(&ears->before, &a->record, a);
 	if (a->in_line && bell >= 0)
-		wait_in_line(a->wake_ms, bell, drive->cancel_fd);
+		wait_in_line(a->wake_ms, bell, drive->cancel_fd, ears->before);
 	else
 		watch_store(m, a, drive, bell);
 	hf_bell_quiet(bell);
@@ -295,8 +357,8 @@ static void after_swap(hf_manager *m, const hf_attempt *a)
 	hf_async_changed(m, a->setup.name, a->setup.request.grant.id);
 }
 
-static hf_step drive_until(
-	hf_manager *m, hf_attempt *attempt, hf_drive *drive, hf_now now, bool nowait, int *bell)
+static hf_step drive_until(hf_manager *m, hf_attempt *attempt, hf_drive *drive, hf_now now,
+	bool nowait, struct ears *ears)
 {
 	hf_attempt *a = attempt;
 	hf_error error;
@@ -325,8 +387,8 @@ static hf_step drive_until(
 			break;
 		case HF_STEP_SWAP:
 			/* Before anybody can ring it. */
-			if (a->queued && *bell < 0 && !drive->rung)
-				*bell = hf_bell_new(a->setup.request.grant.id);
+			if (a->queued && ears->bell < 0 && !drive->rung)
+				ears->bell = hf_bell_new(a->setup.request.grant.id);
 			st = hf_register_swap(
 				m, a->setup.name, &a->snap.etag, &a->change, &a->reply, &error);
 			overlook_neighbours(&a->reply, drive);
@@ -338,6 +400,8 @@ static hf_step drive_until(
 				now = hf_now_here();
 			if (!st)
 				after_swap(m, a);
+			if (!st && a->verdict.waits)
+				watch_anew(&ears->before, &a->next, a);
 			hf_attempt_on_swap(a, st, &error, now);
 			break;
 		case HF_STEP_LOOK:
@@ -355,7 +419,7 @@ static hf_step drive_until(
 			}
 			if (drive->lease)
 				hf_lease_let_go(drive->lease);
-			wait_for_change(m, a, drive, *bell);
+			wait_for_change(m, a, drive, ears);
 			if (drive->lease)
 				hf_lease_seize(drive->lease);
 			now = hf_now_here();
@@ -372,11 +436,13 @@ static hf_step drive_until(
 hf_step hf_drive_until(
 	hf_manager *m, hf_attempt *attempt, hf_drive *drive, hf_now now, bool nowait)
 {
-	int bell = -1;
-	hf_step step = drive_until(m, attempt, drive, now, nowait, &bell);
+	struct ears ears = {-1, -1};
+	hf_step step = drive_until(m, attempt, drive, now, nowait, &ears);
 
-	if (bell >= 0)
-		close(bell);
+	if (ears.bell >= 0)
+		close(ears.bell);
+	if (ears.before >= 0)
+		close(ears.before);
 	return step;
 }
 

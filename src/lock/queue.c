@@ -106,6 +106,26 @@ size_t hf_queue_ahead_of_far(const hf_record *record, size_t far)
 	return n;
 }
 
+int hf_queue_right_before(const hf_record *record, const hf_waiter *waiter)
+{
+	bool behind_far =
+		record->far_count && !is_near(record, (size_t)(waiter - record->waiters));
+	int last = -1;
+	size_t i;
+
+	for (i = 0; i < record->waiter_count; i++) {
+		const hf_waiter *w = &record->waiters[i];
+
+		if (w->offer || w == waiter || !hf_queue_before(w, waiter) ||
+			(last >= 0 && hf_queue_before(w, &record->waiters[last])))
+			continue;
+		last = (int)i;
+	}
+	if (behind_far && (last < 0 || is_near(record, (size_t)last)))
+		return HF_QUEUE_FAR;
+	return last;
+}
+
 int hf_queue_offered(const hf_record *record, const char *id)
 {
 	size_t i;

@@ -57,6 +57,11 @@ int hf_queue_head(const hf_record *record);
  */
 size_t hf_queue_ahead(const hf_record *record, const hf_waiter *waiter);
 size_t hf_queue_ahead_of_far(const hf_record *record, size_t far);
+/*
+ * Who is served right before `waiter`, one of those at hand; -1: nobody; HF_QUEUE_FAR:
+ * the last at the far end.
+ */
+int hf_queue_right_before(const hf_record *record, const hf_waiter *waiter);
 /* The first that has an offer and is not `id`, or -1. */
 int hf_queue_offered(const hf_record *record, const char *id);
 

@@ -236,6 +236,12 @@ hf_status hf_record_unfold(hf_record *record, hf_error *error);
  * hf_event_encode() wrote of record->event; NULL: encode it here.
  */
 void hf_record_encode(hf_record *record, const hf_buf *event_line, size_t near, hf_buf *buf);
+/*
+ * Read the so manieth at the far end, from 1 on, into `waiter`; its strings are of the
+ * record and of `scratch`. False: it cannot be read, or memory is short.
+ */
+bool hf_record_read_far(
+	const hf_record *record, size_t far, hf_buf *scratch, hf_waiter *waiter);
 /* How many wait, the far ones too. */
 size_t hf_record_waiting(const hf_record *record);
 

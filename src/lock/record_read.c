@@ -397,3 +397,18 @@ hf_status hf_record_unfold(hf_record *r, hf_error *error)
 		hf_record_reset(r);
 	return st;
 }
+
+bool hf_record_read_far(const hf_record *r, size_t far, hf_buf *scratch, hf_waiter *waiter)
+{
+	const char *p = r->far;
+	const char *end = r->far + r->far_len;
+	const char *newline = memchr(p, '\n', (size_t)(end - p));
+
+	for (; newline && --far; newline = memchr(p, '\n', (size_t)(end - p)))
+		p = newline + 1;
+	hf_buf_clear(scratch);
+	hf_buf_add(scratch, p, newline ? (size_t)(newline - p) : 0);
+	*waiter = (hf_waiter){.want = hf_grant_blank()};
+	return newline && !scratch->failed && strncmp(scratch->data, "wait ", 5) == 0 &&
+	       read_waiter(scratch->data + 5, r, waiter);
+}

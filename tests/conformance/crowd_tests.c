@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #define MOST 1000
 #define WATCHED_MS 3000
@@ -162,8 +163,66 @@ static void crowd__of_which_half_is_killed_is_served(void **state)
 	hf_close(c->looker);
 }
 
+/* ---- the holder dies, and with him those who would see it ---- */
+
+#define SMALL 8
+
+static int hold_until_killed(int i, void *arg)
+{
+	struct crowd *c = arg;
+	hf_manager *m = world_open();
+	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
+	hf_lease *lease;
+
+	(void)i;
+	o.ttl_ms = 300000;
+	if (hf_acquire(m, c->name, &o, &lease, NULL))
+		return 1;
+	c->begun = true;
+	for (;;)
+		pause();
+}
+
+/* One after the other, so that it is known who comes first. */
+static int wait_at_place(int i, void *arg)
+{
+	struct crowd *c = arg;
+	hf_manager *m = world_open();
+
+	while (!c->begun || waiting(m, c->name) < (size_t)i - 1)
+		hf_sleep_until_ms(hf_boot_ms() + 5);
+	hf_close(m);
+	return wait_and_pass(i, arg);
+}
+
+static void crowd__goes_on_though_holder_and_first_are_killed_at_once(void **state)
+{
+	struct crowd *c = world_shared(sizeof(*c));
+	int64_t start_ms;
+	int i;
+
+	(void)state;
+	hf_copy(c->name, sizeof(c->name), world_name("crowd"));
+	c->count = SMALL;
+	for (i = 0; i <= SMALL; i++)
+		c->pids[i] = world_spawn(i ? wait_at_place : hold_until_killed, i, c);
+	c->looker = world_open();
+	assert_true(world_eventually(all_wait, c, 60000));
+	start_ms = hf_boot_ms();
+	for (i = 0; i < 3; i++)
+		kill(c->pids[i], SIGKILL);
+	for (i = 0; i <= SMALL; i++)
+		assert_int_equal(world_wait(c->pids[i]), i < 3 ? SIGKILL : 0);
+	assert_int_equal(c->served, SMALL - 2);
+	if (hf_boot_ms() - start_ms > 8000)
+		fail_msg("noticed after %lld ms", (long long)(hf_boot_ms() - start_ms));
+	assert_int_equal(waiting(c->looker, c->name), 0);
+	hf_close(c->looker);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(crowd__that_waits_hardly_runs),
 	cmocka_unit_test(crowd__of_which_half_is_killed_is_served),
+	cmocka_unit_test(crowd__goes_on_though_holder_and_first_are_killed_at_once),
 };
 const test_group crowd_tests = TEST_GROUP(tests);
