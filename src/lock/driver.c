@@ -215,26 +215,27 @@ bool hf_fd_readable(int fd)
 	return fd >= 0 && poll(&poller, 1, 0) > 0;
 }
 
+#define SOON_MS 50 /* for what has just ended to be seen by all means */
+
 /* ---- who comes before us ---- */
 
-/* A pidfd of him if he is another process that can be seen; -1: not, or he has ended. */
+/* A pidfd of him; HF_HOLDER_ENDED; -1: he is this process, or cannot be seen. */
 static int watch_waiter(const hf_waiter *w)
 {
 	const hf_process *p = &w->want.process;
 	const hf_process *me = hf_self();
-	int fd;
 
 	if (p->pid <= 0 || p->pid == me->pid || p->pidns != me->pidns ||
 		strcmp(p->boot, me->boot) != 0)
 		return -1;
-	fd = hf_drive_pidfd(p); /* if the number is another's by now, no harm is done */
-	return fd < 0 ? -1 : fd;
+	return hf_drive_pidfd(p); /* if the number is another's by now, no harm is done */
 }
 
 /*
  * The first of the line looks after what the others need not. Should he die, whoever
  * comes next is to know: so each watches the one right before him, or, if that one has
- * died and nobody has taken him out yet, the first.
+ * died and nobody has taken him out yet, the first. HF_HOLDER_ENDED: so has that one, by
+ * now.
  */
 static int watch_before(const hf_record *r, const char *id)
 {
@@ -255,6 +256,8 @@ static int watch_before(const hf_record *r, const char *id)
 		fd = watch_waiter(&waiter);
 	if (fd < 0 && head >= 0 && head != mine && (mine >= 0 || far))
 		fd = watch_waiter(&r->waiters[head]);
+	else if (fd < 0)
+		fd = -1;
 	hf_buf_free(&scratch);
 	return fd;
 }
@@ -269,7 +272,9 @@ static void watch_anew(int *before, const hf_record *r, const hf_attempt *a)
 {
 	if (*before >= 0)
 		close(*before);
-	*before = watch_before(r, a->setup.request.grant.id);
+	*before = a->setup.capabilities & HF_CAP_HOST_LOCAL
+			  ? watch_before(r, a->setup.request.grant.id)
+			  : -1; /* nobody's death could be proven */
 }
 
 /* Behind others: whoever hands over rings, and the first looks after the rest. */
@@ -279,6 +284,8 @@ static void wait_in_line(int64_t wake_ms, int bell, int cancel_fd, int before)
 		{.fd = cancel_fd, .events = POLLIN}, {.fd = before, .events = POLLIN}};
 	int64_t left_ms = wake_ms - hf_boot_ms();
 
+	if (before == HF_HOLDER_ENDED && left_ms > SOON_MS)
+		left_ms = SOON_MS;
 	if (left_ms > 0)
 		(void)poll(fds, 3, left_ms > 60000 ? 60000 : (int)left_ms);
 }
@@ -311,7 +318,7 @@ static void watch_store(hf_manager *m, hf_attempt *a, const hf_drive *drive, int
 	int holder = process ? hf_drive_pidfd(process) : -1;
 	int fds[3] = {bell, drive->cancel_fd, holder};
 	int64_t wake_ms = a->wake_ms;
-	int64_t soon_ms = hf_boot_ms() + 50;
+	int64_t soon_ms = hf_boot_ms() + SOON_MS;
 	int any;
 
 	if (holder == HF_HOLDER_ENDED && wake_ms > soon_ms)
