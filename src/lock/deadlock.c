@@ -52,13 +52,24 @@ static bool blocked_by_holds(const hf_graph *g, const hf_page *page, const hf_wa
 	return w->want.limit && staying >= w->want.limit;
 }
 
+/* One before n, who holds nothing himself, may have died: then nobody waits for him. */
+static bool has_died(const hf_graph *g, const hf_node *n, const hf_waiter *w)
+{
+	const hf_record *line = &n->page->line;
+	bool in_line = line->waiter_count && w >= line->waiters &&
+		       w < line->waiters + line->waiter_count;
+
+	return w != hf_node_waiter(n) &&
+	       g->source->dead(g->source->arg, &w->want.process, in_line);
+}
+
 static bool is_blocked(const hf_graph *g, const hf_node *n)
 {
 	const hf_waiter *w;
 	size_t at = 0;
 
 	while ((w = hf_node_next_before(n, &at)))
-		if (blocked_by_holds(g, n->page, w))
+		if (blocked_by_holds(g, n->page, w) && !has_died(g, n, w))
 			return true;
 	return false;
 }

@@ -11,11 +11,12 @@
  * A waiter is blocked for good if, of what must happen before its turn comes,
  * something is up to waiters who are blocked for good: all of those in its way
  * must go, but of the sharers of a lock with a limit only as many as are too
- * many. Of all who are blocked for good and wait for each other in circles one
- * is the victim: of the lowest priority, of these the youngest, of these the
- * one with the greatest id. So everybody who looks names the same one. Should
- * that one not go (it is stopped, or its end cannot be proven), the next is
- * named in his place (`passed_over`).
+ * many. The dead wait for nothing, and block nobody; that a wait will end by its
+ * timeout no record tells. Of all who are blocked for good and wait for each
+ * other in circles one is the victim: of the lowest priority, of these the
+ * youngest, of these the one with the greatest id. So everybody who looks names
+ * the same one. Should that one not go (it is stopped, or its end cannot be
+ * proven), the next is named in his place (`passed_over`).
  *
  * The records are not read at one moment. Who sees the same circle twice, the
  * second time reading nothing before all of the first was read, knows that it

@@ -4,6 +4,7 @@
 #include "manager.h"
 #include "queue.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -224,11 +225,15 @@ static int watch_waiter(const hf_waiter *w)
 {
 	const hf_process *p = &w->want.process;
 	const hf_process *me = hf_self();
+	int fd;
 
 	if (p->pid <= 0 || p->pid == me->pid || p->pidns != me->pidns ||
 		strcmp(p->boot, me->boot) != 0)
 		return -1;
-	return hf_drive_pidfd(p); /* if the number is another's by now, no harm is done */
+	errno = 0;
+	fd = hf_drive_pidfd(p); /* if the number is another's by now, no harm is done */
+	/* No descriptors left, no such call: nothing is known of him. */
+	return fd == HF_HOLDER_ENDED && errno && errno != ESRCH ? -1 : fd;
 }
 
 /*

@@ -229,6 +229,26 @@ static void circle__is_none_if_one_of_them_is_dead(void **state)
 	free_space(s);
 }
 
+/* d alone kept b from sharing x with a, and d is dead: he need only be taken out. */
+static void circle__is_none_behind_one_who_died(void **state)
+{
+	struct space *s = new_space();
+	hf_waiter *d;
+
+	(void)state;
+	hold(s, false, "x", "a", HF_SHARED, 0);
+	hold(s, false, "y", "b", HF_EXCLUSIVE, 0);
+	(void)wait_in(s, false, "x", "d", HF_EXCLUSIVE, 0, NULL);
+	(void)wait_in(s, false, "x", "b", HF_SHARED, 0, "y");
+	(void)wait_in(s, false, "y", "a", HF_EXCLUSIVE, 0, "x");
+	d = &record_of(s, false, "x")->waiters[0];
+	assert_true(look(s, false, "y", "a"));
+	d->want.process.pid = 13;
+	assert_false(look(s, false, "y", "a"));
+	assert_false(look(s, false, "x", "b"));
+	free_space(s);
+}
+
 /* Two have room; c, who shares x too, will go: then b, behind h, has his. */
 static void circle__is_none_where_a_sharer_makes_room(void **state)
 {
@@ -293,6 +313,7 @@ int main(void)
 		cmocka_unit_test(circle__behind_one_who_holds_nothing_is_found),
 		cmocka_unit_test(circle__through_the_middle_of_a_long_line_is_found),
 		cmocka_unit_test(circle__is_none_if_one_of_them_is_dead),
+		cmocka_unit_test(circle__is_none_behind_one_who_died),
 		cmocka_unit_test(circle__is_none_where_a_sharer_makes_room),
 		cmocka_unit_test(circle__is_none_if_intentions_may_go_together),
 		cmocka_unit_test(circle__is_none_as_long_as_turns_are_not_settled),
