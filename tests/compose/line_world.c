@@ -93,85 +93,25 @@ hf_manager *open_with(const char *options)
 	return open_in(scratch_path("run"), options, NULL, NULL);
 }
 
-hf_lease *take(hf_manager *m, const char *name, const hf_acquire_options *o)
-{
-	hf_acquire_options plain = HF_ACQUIRE_OPTIONS_INIT;
-	hf_lease *lease = NULL;
-	hf_error error;
-
-	plain.ttl_ms = 0;
-	if (hf_acquire(m, name, o ? o : &plain, &lease, &error))
-		fail_msg("acquire %s: %s", name, error.text);
-	return lease;
-}
-
-void give_back(hf_lease *lease)
-{
-	hf_error error;
-
-	if (hf_release(lease, &error))
-		fail_msg("release: %s", error.text);
-}
-
-hf_status try_it(hf_manager *m, const char *name, hf_mode mode)
+hf_lease *take_for_ever(hf_manager *m, const char *name)
 {
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
-	hf_lease *lease;
-	hf_error error;
-	hf_status st;
 
-	o.mode = mode;
-	st = hf_try_acquire(m, name, &o, &lease, &error);
-	if (!st)
-		give_back(lease);
-	else if (st != HF_HELD)
-		fail_msg("try %s: %s", name, error.text);
-	return st;
+	o.ttl_ms = 0;
+	return take(m, name, &o);
 }
 
-static size_t count_of(hf_manager *m, const char *name, bool waiters)
+hf_status try_to_share(hf_manager *m, const char *name)
 {
-	hf_lock_info *info;
-	hf_error error;
-	size_t n;
+	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
 
-	if (hf_lock_status(m, name, &info, &error))
-		fail_msg("status: %s", error.text);
-	n = waiters ? info->waiter_count : info->holder_count;
-	hf_lock_info_free(info);
-	return n;
-}
-
-size_t holders(hf_manager *m, const char *name)
-{
-	return count_of(m, name, false);
-}
-
-size_t waiters_in_store(hf_manager *off, const char *name)
-{
-	return count_of(off, name, true);
-}
-
-size_t waiters_in_all(hf_manager *m, const char *name)
-{
-	return count_of(m, name, true);
+	o.mode = HF_SHARED;
+	return try_it(m, name, &o);
 }
 
 long asked(void)
 {
 	return store_counts->reads + store_counts->swaps;
-}
-
-bool soon(bool (*fn)(void *arg), void *arg, int64_t ms)
-{
-	int64_t until_ms = hf_boot_ms() + ms;
-
-	while (!fn(arg)) {
-		if (hf_boot_ms() >= until_ms)
-			return false;
-		usleep(2000);
-	}
-	return true;
 }
 
 void sleep_ms(int64_t ms)
@@ -237,7 +177,7 @@ bool contender_holds(void *c)
 
 void contender_wait(contender *c)
 {
-	if (!soon(contender_holds, c, 20000))
+	if (!eventually(contender_holds, c, 20000))
 		fail_msg("'%s' was not had in time (status %d)", c->name, c->status - 1);
 }
 

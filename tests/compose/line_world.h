@@ -6,6 +6,7 @@
 #ifndef LINE_WORLD_H
 #define LINE_WORLD_H
 
+#include "../held.h"
 #include "../store/scratch.h"
 #include "base/base.h"
 #include "counted.h"
@@ -29,21 +30,13 @@ int line_main(int argc, char **argv, const char *name, const struct CMUnitTest *
 hf_manager *open_with(const char *options);
 hf_manager *open_in(const char *runtime, const char *options, hf_log_fn log, void *arg);
 
-/* NULL: without a ttl, so that no thread stands in the way of a fork. */
-hf_lease *take(hf_manager *m, const char *name, const hf_acquire_options *o);
-void give_back(hf_lease *lease);
-/* One try, given back at once. */
-hf_status try_it(hf_manager *m, const char *name, hf_mode mode);
-size_t holders(hf_manager *m, const char *name);
-/* Those in the record of the store, as one without the line sees it. */
-size_t waiters_in_store(hf_manager *off, const char *name);
-/* In store and line. */
-size_t waiters_in_all(hf_manager *m, const char *name);
+/* Without a ttl, so that no thread stands in the way of a fork. */
+hf_lease *take_for_ever(hf_manager *m, const char *name);
+/* As try_it(). */
+hf_status try_to_share(hf_manager *m, const char *name);
 /* What is asked of the store, so far. */
 long asked(void);
 
-/* True as soon as fn(arg) is, within ms. */
-bool soon(bool (*fn)(void *arg), void *arg, int64_t ms);
 void sleep_ms(int64_t ms);
 unsigned scaled(unsigned n);
 

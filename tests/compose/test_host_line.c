@@ -50,7 +50,7 @@ static bool all_wait(void *arg)
 {
 	const struct expected *e = arg;
 
-	return waiters_in_all(e->m, e->name) >= e->waiters;
+	return waiters(e->m, e->name) >= e->waiters;
 }
 
 static void line__has_one_of_this_host_wait_in_the_store(void **state)
@@ -60,7 +60,7 @@ static void line__has_one_of_this_host_wait_in_the_store(void **state)
 	hf_manager *off = open_with("?line=off");
 	hf_manager *m = open_with("");
 	struct expected e = {m, "crowded", 0};
-	hf_lease *lease = take(off, "crowded", NULL);
+	hf_lease *lease = take_for_ever(off, "crowded");
 	size_t most = 0;
 	size_t least = MOST;
 	pid_t pids[MOST];
@@ -72,11 +72,11 @@ static void line__has_one_of_this_host_wait_in_the_store(void **state)
 	for (i = 0; i < count; i++)
 		pids[i] = scratch_fork(join_crowd, c);
 	e.waiters = (size_t)count;
-	assert_true(soon(all_wait, &e, 60000));
-	least = waiters_in_store(off, "crowded");
+	assert_true(eventually(all_wait, &e, 60000));
+	least = waiters(off, "crowded");
 	give_back(lease);
 	while (c->served + c->failed < count) {
-		size_t n = waiters_in_store(off, "crowded");
+		size_t n = waiters(off, "crowded");
 
 		most = n > most ? n : most;
 		usleep(1000);
@@ -87,7 +87,7 @@ static void line__has_one_of_this_host_wait_in_the_store(void **state)
 	assert_int_equal(c->together, 0);
 	assert_int_equal(least, 1);
 	assert_true(most <= 1);
-	assert_int_equal(waiters_in_all(m, "crowded"), 0);
+	assert_int_equal(waiters(m, "crowded"), 0);
 	hf_close(m);
 	hf_close(off);
 }
@@ -96,7 +96,7 @@ static void line__serves_by_priority_then_arrival(void **state)
 {
 	hf_manager *m = open_with("");
 	struct expected e = {m, "order", 0};
-	hf_lease *lease = take(m, "order", NULL);
+	hf_lease *lease = take_for_ever(m, "order");
 	contender *c[4];
 	pid_t pids[4];
 	int i;
@@ -108,7 +108,7 @@ static void line__serves_by_priority_then_arrival(void **state)
 		c[i]->go = 1;
 		pids[i] = contend(c[i]);
 		e.waiters = (size_t)i + 1;
-		assert_true(soon(all_wait, &e, 20000));
+		assert_true(eventually(all_wait, &e, 20000));
 	}
 	give_back(lease);
 	for (i = 0; i < 4; i++)
@@ -124,7 +124,7 @@ static void line__and_store_are_shown_together(void **state)
 	hf_manager *off = open_with("?line=off");
 	hf_manager *m = open_with("");
 	struct expected e = {m, "shown", 0};
-	hf_lease *lease = take(off, "shown", NULL);
+	hf_lease *lease = take_for_ever(off, "shown");
 	contender *c[3];
 	pid_t pids[3];
 	hf_lock_info *info;
@@ -138,7 +138,7 @@ static void line__and_store_are_shown_together(void **state)
 		c[i]->go = 1;
 		pids[i] = contend(c[i]);
 		e.waiters = (size_t)i + 1;
-		assert_true(soon(all_wait, &e, 20000));
+		assert_true(eventually(all_wait, &e, 20000));
 	}
 	assert_int_equal(hf_lock_status(m, "shown", &info, NULL), HF_OK);
 	assert_int_equal(info->holder_count, 1);
@@ -176,9 +176,9 @@ static void try__behind_a_neighbour_does_not_ask_the_store(void **state)
 	lease = take(m, "busy", &o);
 	before = asked();
 	for (i = 0; i < 50; i++) {
-		assert_int_equal(try_it(other, "busy", HF_EXCLUSIVE), HF_HELD);
-		assert_int_equal(try_it(other, "busy", HF_SHARED), HF_HELD);
-		assert_int_equal(try_it(m, "busy", HF_EXCLUSIVE), HF_HELD);
+		assert_int_equal(try_it(other, "busy", NULL), HF_HELD);
+		assert_int_equal(try_to_share(other, "busy"), HF_HELD);
+		assert_int_equal(try_it(m, "busy", NULL), HF_HELD);
 	}
 	assert_int_equal(hf_try_acquire(other, "busy", NULL, &none, &error), HF_HELD);
 	assert_non_null(strstr(error.text, "'busy' is held by the neighbour on "));
@@ -190,7 +190,7 @@ static void try__behind_a_neighbour_does_not_ask_the_store(void **state)
 	assert_true(asked() == before);
 	/* It renews; nobody else asks. */
 	give_back(lease);
-	assert_int_equal(try_it(other, "busy", HF_EXCLUSIVE), HF_OK);
+	assert_int_equal(try_it(other, "busy", NULL), HF_OK);
 	hf_close(other);
 	hf_close(m);
 }
@@ -200,7 +200,7 @@ static void wait__behind_a_neighbour_does_not_ask_the_store(void **state)
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
 	hf_manager *m = open_with("");
 	hf_manager *other = open_with("");
-	hf_lease *lease = take(m, "busy", NULL);
+	hf_lease *lease = take_for_ever(m, "busy");
 	hf_lease *none;
 	long before;
 
@@ -209,7 +209,7 @@ static void wait__behind_a_neighbour_does_not_ask_the_store(void **state)
 	o.wait_ms = 1500;
 	assert_int_equal(hf_acquire(other, "busy", &o, &none, NULL), HF_TIMED_OUT);
 	assert_true(asked() == before);
-	assert_int_equal(waiters_in_all(other, "busy"), 0);
+	assert_int_equal(waiters(other, "busy"), 0);
 	give_back(lease);
 	hf_close(other);
 	hf_close(m);
@@ -231,11 +231,11 @@ static void off__asks_the_store(void **state)
 {
 	hf_manager *m = open_with("?line=off");
 	hf_manager *other = open_with("?line=off");
-	hf_lease *lease = take(m, "busy", NULL);
+	hf_lease *lease = take_for_ever(m, "busy");
 	long before = store_counts ? asked() : 0;
 
 	(void)state;
-	assert_int_equal(try_it(other, "busy", HF_EXCLUSIVE), HF_HELD);
+	assert_int_equal(try_it(other, "busy", NULL), HF_HELD);
 	if (store_counts)
 		assert_true(asked() > before);
 	give_back(lease);
@@ -250,17 +250,17 @@ static void off__and_on_exclude_each_other(void **state)
 	hf_manager *off = open_with("?line=off");
 	hf_manager *on = open_with("?line=on");
 	hf_manager *elsewhere = open_in(scratch_path("run2"), "", NULL, NULL);
-	hf_lease *lease = take(off, "mixed", NULL);
+	hf_lease *lease = take_for_ever(off, "mixed");
 
 	(void)state;
-	assert_int_equal(try_it(on, "mixed", HF_EXCLUSIVE), HF_HELD);
+	assert_int_equal(try_it(on, "mixed", NULL), HF_HELD);
 	give_back(lease);
-	lease = take(on, "mixed", NULL);
-	assert_int_equal(try_it(off, "mixed", HF_EXCLUSIVE), HF_HELD);
-	assert_int_equal(try_it(elsewhere, "mixed", HF_EXCLUSIVE), HF_HELD);
+	lease = take_for_ever(on, "mixed");
+	assert_int_equal(try_it(off, "mixed", NULL), HF_HELD);
+	assert_int_equal(try_it(elsewhere, "mixed", NULL), HF_HELD);
 	give_back(lease);
-	lease = take(elsewhere, "mixed", NULL);
-	assert_int_equal(try_it(on, "mixed", HF_EXCLUSIVE), HF_HELD);
+	lease = take_for_ever(elsewhere, "mixed");
+	assert_int_equal(try_it(on, "mixed", NULL), HF_HELD);
 	give_back(lease);
 	hf_close(elsewhere);
 	hf_close(on);
@@ -305,8 +305,8 @@ static void sharers__go_together(void **state)
 		c[i]->options.limit = 2;
 		pids[i] = contend(c[i]);
 	}
-	assert_true(soon(all_wait, &e, 20000));
-	assert_int_equal(waiters_in_store(off, "pool"), 1);
+	assert_true(eventually(all_wait, &e, 20000));
+	assert_int_equal(waiters(off, "pool"), 1);
 	give_back(first);
 	give_back(second);
 	contender_wait(c[0]);
@@ -337,11 +337,11 @@ static void sharers__who_try_are_let_in_whoever_is_on_his_way(void **state)
 	before = store_counts->swaps;
 	store_counts->late_ms = 1000;
 	pid = contend(c);
-	assert_true(soon(swap_began, &before, 10000));
+	assert_true(eventually(swap_began, &before, 10000));
 	store_counts->late_ms = 0;
 	/* He has the place, and is not in yet. */
-	assert_int_equal(try_it(m, "read", HF_SHARED), HF_OK);
-	assert_int_equal(try_it(m, "read", HF_EXCLUSIVE), HF_HELD);
+	assert_int_equal(try_to_share(m, "read"), HF_OK);
+	assert_int_equal(try_it(m, "read", NULL), HF_HELD);
 	contender_wait(c);
 	contender_end(c, pid);
 	hf_close(m);
@@ -351,12 +351,12 @@ static void place__is_given_back_by_who_shares_from_now_on(void **state)
 {
 	hf_manager *m = open_with("");
 	hf_manager *other = open_with("");
-	hf_lease *lease = take(m, "weaker", NULL);
+	hf_lease *lease = take_for_ever(m, "weaker");
 
 	(void)state;
-	assert_int_equal(try_it(other, "weaker", HF_SHARED), HF_HELD);
+	assert_int_equal(try_to_share(other, "weaker"), HF_HELD);
 	assert_int_equal(hf_convert(lease, HF_SHARED, NULL, NULL), HF_OK);
-	assert_int_equal(try_it(other, "weaker", HF_SHARED), HF_OK);
+	assert_int_equal(try_to_share(other, "weaker"), HF_OK);
 	give_back(lease);
 	hf_close(other);
 	hf_close(m);
@@ -384,7 +384,7 @@ static void place__stands_for_as_long_as_is_vouched_for(void **state)
 static void metrics__count_an_acquisition_once(void **state)
 {
 	hf_manager *m = open_with("");
-	hf_lease *lease = take(m, "counted", NULL);
+	hf_lease *lease = take_for_ever(m, "counted");
 	struct expected e = {m, "counted", 1};
 	hf_manager *own = open_with("");
 	contender *c = new_contender("counted");
@@ -393,12 +393,12 @@ static void metrics__count_an_acquisition_once(void **state)
 
 	(void)state;
 	pid = contend(c);
-	assert_true(soon(all_wait, &e, 20000));
-	assert_int_equal(try_it(own, "counted", HF_EXCLUSIVE), HF_HELD);
+	assert_true(eventually(all_wait, &e, 20000));
+	assert_int_equal(try_it(own, "counted", NULL), HF_HELD);
 	give_back(lease);
 	contender_wait(c);
 	contender_end(c, pid);
-	give_back(take(own, "counted", NULL));
+	give_back(take_for_ever(own, "counted"));
 	assert_int_equal(hf_metrics_get(own, NULL, &metrics, NULL), HF_OK);
 	assert_int_equal(metrics.acquisitions, 1);
 	assert_int_equal(metrics.releases, 1);

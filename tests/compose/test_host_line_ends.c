@@ -42,8 +42,56 @@ static void wait_for(hf_manager *m, const char *name, size_t waiters)
 {
 	struct expected e = {m, name, waiters, NULL};
 
-	if (!soon(they_wait, &e, 20000))
+	if (!eventually(they_wait, &e, 20000))
 		fail_msg("%zu do not wait for '%s'", waiters, name);
+}
+
+/* One holds the lock, and one waits for it. */
+struct pair {
+	hf_manager *m;
+	contender *first;
+	contender *second;
+	pid_t holds;
+	pid_t waits;
+};
+
+static struct pair new_pair(const char *name, int64_t ttl_ms)
+{
+	struct pair p = {.m = open_with(""),
+		.first = new_contender(name),
+		.second = new_contender(name)};
+
+	p.first->options.ttl_ms = ttl_ms;
+	p.holds = contend(p.first);
+	contender_wait(p.first);
+	p.waits = contend(p.second);
+	wait_for(p.m, name, 1);
+	return p;
+}
+
+static void pair_end(struct pair *p)
+{
+	contender_end(p->second, p->waits);
+	hf_close(p->m);
+}
+
+static void kill_it(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	assert_int_equal(scratch_wait(pid), 1000 + SIGKILL);
+}
+
+static void stop_it(pid_t pid)
+{
+	kill(pid, SIGSTOP);
+	scratch_wait_stopped(pid);
+}
+
+/* It is had within so long from then on. */
+static void had_within(const contender *c, int64_t from_ms, int64_t ms)
+{
+	if (c->got_ms - from_ms > ms)
+		fail_msg("it took %lld ms", (long long)(c->got_ms - from_ms));
 }
 
 /* ---- killed ---- */
@@ -53,7 +101,7 @@ static void killed__who_waits_in_the_store_is_followed_at_once(void **state)
 	hf_manager *off = open_with("?line=off");
 	hf_manager *m = open_with("");
 	struct expected next = {off, "heir", 1, "second"};
-	hf_lease *lease = take(off, "heir", NULL);
+	hf_lease *lease = take_for_ever(off, "heir");
 	contender *first = new_owner("heir", "first");
 	contender *second = new_owner("heir", "second");
 	pid_t pids[2];
@@ -64,10 +112,9 @@ static void killed__who_waits_in_the_store_is_followed_at_once(void **state)
 	wait_for(off, "heir", 1);
 	pids[1] = contend(second);
 	wait_for(m, "heir", 2);
-	kill(pids[0], SIGKILL);
-	assert_int_equal(scratch_wait(pids[0]), 1000 + SIGKILL);
+	kill_it(pids[0]);
 	ms = hf_boot_ms();
-	assert_true(soon(they_wait, &next, 10000));
+	assert_true(eventually(they_wait, &next, 10000));
 	ms = hf_boot_ms() - ms;
 	give_back(lease);
 	contender_wait(second);
@@ -80,26 +127,15 @@ static void killed__who_waits_in_the_store_is_followed_at_once(void **state)
 
 static void killed__holder_is_followed_at_once(void **state)
 {
-	hf_manager *m = open_with("");
-	contender *first = new_contender("heir");
-	contender *second = new_contender("heir");
-	pid_t pids[2];
+	struct pair p = new_pair("heir", 60000);
 	int64_t ms;
 
 	(void)state;
-	first->options.ttl_ms = 60000;
-	pids[0] = contend(first);
-	contender_wait(first);
-	pids[1] = contend(second);
-	wait_for(m, "heir", 1);
-	kill(pids[0], SIGKILL);
-	assert_int_equal(scratch_wait(pids[0]), 1000 + SIGKILL);
+	kill_it(p.holds);
 	ms = hf_boot_ms();
-	contender_wait(second);
-	if (second->got_ms - ms > 5000)
-		fail_msg("it took %lld ms", (long long)(second->got_ms - ms));
-	contender_end(second, pids[1]);
-	hf_close(m);
+	contender_wait(p.second);
+	had_within(p.second, ms, 5000);
+	pair_end(&p);
 }
 
 /* ---- stopped ---- */
@@ -107,28 +143,16 @@ static void killed__holder_is_followed_at_once(void **state)
 /* Its time runs out in the store; the line must not keep its neighbours longer. */
 static void stopped__holder_keeps_nobody_beyond_its_ttl(void **state)
 {
-	hf_manager *m = open_with("");
-	contender *first = new_contender("frozen");
-	contender *second = new_contender("frozen");
-	pid_t pids[2];
+	struct pair p = new_pair("frozen", 1500);
 	int64_t ms;
 
 	(void)state;
-	first->options.ttl_ms = 1500;
-	pids[0] = contend(first);
-	contender_wait(first);
-	pids[1] = contend(second);
-	wait_for(m, "frozen", 1);
-	kill(pids[0], SIGSTOP);
-	scratch_wait_stopped(pids[0]);
+	stop_it(p.holds);
 	ms = hf_boot_ms();
-	contender_wait(second);
-	if (second->got_ms - ms > 1500 + 3000)
-		fail_msg("it took %lld ms", (long long)(second->got_ms - ms));
-	kill(pids[0], SIGKILL);
-	assert_int_equal(scratch_wait(pids[0]), 1000 + SIGKILL);
-	contender_end(second, pids[1]);
-	hf_close(m);
+	contender_wait(p.second);
+	had_within(p.second, ms, 1500 + 3000);
+	kill_it(p.holds);
+	pair_end(&p);
 }
 
 /* Whoever waits in the store vouches for himself, as long as he runs. */
@@ -136,7 +160,7 @@ static void stopped__who_waits_in_the_store_keeps_nobody_for_long(void **state)
 {
 	hf_manager *off = open_with("?line=off");
 	hf_manager *m = open_with("");
-	hf_lease *lease = take(off, "frozen", NULL);
+	hf_lease *lease = take_for_ever(off, "frozen");
 	contender *first = new_contender("frozen");
 	contender *second = new_contender("frozen");
 	pid_t pids[2];
@@ -147,15 +171,12 @@ static void stopped__who_waits_in_the_store_keeps_nobody_for_long(void **state)
 	wait_for(off, "frozen", 1);
 	pids[1] = contend(second);
 	wait_for(m, "frozen", 2);
-	kill(pids[0], SIGSTOP);
-	scratch_wait_stopped(pids[0]);
+	stop_it(pids[0]);
 	give_back(lease);
 	ms = hf_boot_ms();
-	assert_true(soon(contender_holds, second, 2 * HF_PLACE_MS));
-	if (second->got_ms - ms > HF_PLACE_MS + 4000)
-		fail_msg("it took %lld ms", (long long)(second->got_ms - ms));
-	kill(pids[0], SIGKILL);
-	assert_int_equal(scratch_wait(pids[0]), 1000 + SIGKILL);
+	assert_true(eventually(contender_holds, second, 2 * HF_PLACE_MS));
+	had_within(second, ms, HF_PLACE_MS + 4000);
+	kill_it(pids[0]);
 	contender_end(second, pids[1]);
 	hf_close(m);
 	hf_close(off);
@@ -165,26 +186,17 @@ static void stopped__who_waits_in_the_store_keeps_nobody_for_long(void **state)
 
 static void forced__from_elsewhere_frees_the_place_too(void **state)
 {
+	struct pair p = new_pair("robbed", 3000); /* it finds out in a third of that */
 	hf_manager *off = open_with("?line=off");
-	hf_manager *m = open_with("");
-	contender *first = new_contender("robbed");
-	contender *second = new_contender("robbed");
-	pid_t pids[2];
 	size_t ended;
 
 	(void)state;
-	first->options.ttl_ms = 3000; /* it finds out in a third of that */
-	pids[0] = contend(first);
-	contender_wait(first);
-	pids[1] = contend(second);
-	wait_for(m, "robbed", 1);
 	assert_int_equal(hf_force_release(off, "robbed", NULL, 0, &ended, NULL), HF_OK);
 	assert_int_equal(ended, 1);
-	contender_wait(second);
-	first->go = 1;
-	assert_int_equal(scratch_wait(pids[0]), 2); /* lost */
-	contender_end(second, pids[1]);
-	hf_close(m);
+	contender_wait(p.second);
+	p.first->go = 1;
+	assert_int_equal(scratch_wait(p.holds), 2); /* lost */
+	pair_end(&p);
 	hf_close(off);
 }
 
@@ -204,18 +216,18 @@ static void ended__from_this_host_frees_the_place_at_once(void **state)
 	hf_copy(id, sizeof(id), hf_lease_id(lease));
 	who.id = id;
 	assert_int_equal(hf_release_by(other, "ended", &who, NULL), HF_OK);
-	assert_int_equal(try_it(other, "ended", HF_EXCLUSIVE), HF_OK);
+	assert_int_equal(try_it(other, "ended", NULL), HF_OK);
 	assert_int_equal(hf_release(lease, NULL), HF_LOST);
 
 	lease = take(m, "ended", &o);
 	who = (hf_who){.fingerprint = "a secret"};
 	assert_int_equal(hf_release_by(other, "ended", &who, NULL), HF_OK);
-	assert_int_equal(try_it(other, "ended", HF_EXCLUSIVE), HF_OK);
+	assert_int_equal(try_it(other, "ended", NULL), HF_OK);
 	assert_int_equal(hf_release(lease, NULL), HF_LOST);
 
 	lease = take(m, "ended", &o);
 	assert_int_equal(hf_force_release(other, "ended", NULL, 0, NULL, NULL), HF_OK);
-	assert_int_equal(try_it(other, "ended", HF_EXCLUSIVE), HF_OK);
+	assert_int_equal(try_it(other, "ended", NULL), HF_OK);
 	assert_int_equal(hf_release(lease, NULL), HF_LOST);
 	hf_close(other);
 	hf_close(m);
@@ -226,18 +238,18 @@ static void forced__acquisition_takes_the_place_too(void **state)
 	hf_acquire_options o = HF_ACQUIRE_OPTIONS_INIT;
 	hf_manager *m = open_with("");
 	hf_manager *other = open_with("");
-	hf_lease *lease = take(m, "forced", NULL);
+	hf_lease *lease = take_for_ever(m, "forced");
 	hf_lease *robber;
 
 	(void)state;
 	o.strategy = HF_FORCE_ACQUIRE;
 	robber = take(other, "forced", &o);
-	assert_int_equal(try_it(m, "forced", HF_EXCLUSIVE), HF_HELD);
+	assert_int_equal(try_it(m, "forced", NULL), HF_HELD);
 	assert_int_equal(hf_release(lease, NULL), HF_LOST);
 	/* That was another's place: it is still taken. */
-	assert_int_equal(try_it(m, "forced", HF_EXCLUSIVE), HF_HELD);
+	assert_int_equal(try_it(m, "forced", NULL), HF_HELD);
 	give_back(robber);
-	assert_int_equal(try_it(m, "forced", HF_EXCLUSIVE), HF_OK);
+	assert_int_equal(try_it(m, "forced", NULL), HF_OK);
 	hf_close(other);
 	hf_close(m);
 }
@@ -293,7 +305,7 @@ static void detached__outlives_its_process_and_is_ended_by_id(void **state)
 
 	(void)state;
 	assert_int_equal(scratch_wait(scratch_fork(detach_one, id)), 0);
-	assert_int_equal(try_it(m, "left", HF_EXCLUSIVE), HF_HELD);
+	assert_int_equal(try_it(m, "left", NULL), HF_HELD);
 	pid = contend(next);
 	wait_for(off, "left", 1); /* nobody of this host is before it */
 	assert_int_equal(hf_release_by(off, "left", &who, NULL), HF_OK);
@@ -330,11 +342,11 @@ static void works_without(const char *runtime)
 
 	assert_int_equal(told.lines, 0); /* to look at locks none is needed */
 	for (i = 0; i < 3; i++) {
-		lease = take(m, "alone", NULL);
-		assert_int_equal(try_it(other, "alone", HF_EXCLUSIVE), HF_HELD);
+		lease = take_for_ever(m, "alone");
+		assert_int_equal(try_it(other, "alone", NULL), HF_HELD);
 		give_back(lease);
 	}
-	assert_int_equal(try_it(other, "alone", HF_EXCLUSIVE), HF_OK);
+	assert_int_equal(try_it(other, "alone", NULL), HF_OK);
 	assert_int_equal(told.lines, 1);
 	assert_non_null(strstr(told.last, "?line=off"));
 	hf_close(other);
@@ -379,7 +391,7 @@ static void folder__that_goes_wrong_is_no_error(void **state)
 	{
 		hf_manager *m = open_with("");
 
-		give_back(take(m, "alone", NULL));
+		give_back(take_for_ever(m, "alone"));
 		hf_close(m);
 	}
 	path_of_line(path, sizeof(path), "");
@@ -397,7 +409,7 @@ static void place__that_cannot_be_read_is_put_right(void **state)
 	hf_manager *third = open_in(scratch_path("run"), "", note, &told);
 	static const char junk[8192] = "this is no record";
 	char path[600];
-	hf_lease *lease = take(m, "torn", NULL);
+	hf_lease *lease = take_for_ever(m, "torn");
 	int fd;
 
 	(void)state;
@@ -406,13 +418,13 @@ static void place__that_cannot_be_read_is_put_right(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, junk, sizeof(junk)), sizeof(junk));
 	close(fd);
-	assert_int_equal(try_it(third, "torn", HF_EXCLUSIVE), HF_HELD); /* by the store */
+	assert_int_equal(try_it(third, "torn", NULL), HF_HELD); /* by the store */
 	assert_int_equal(told.lines, 1);
 	give_back(lease);
-	lease = take(m, "torn", NULL);
-	assert_int_equal(try_it(other, "torn", HF_EXCLUSIVE), HF_HELD);
+	lease = take_for_ever(m, "torn");
+	assert_int_equal(try_it(other, "torn", NULL), HF_HELD);
 	give_back(lease);
-	assert_int_equal(try_it(other, "torn", HF_EXCLUSIVE), HF_OK);
+	assert_int_equal(try_it(other, "torn", NULL), HF_OK);
 	hf_close(third);
 	hf_close(other);
 	hf_close(m);
@@ -429,7 +441,7 @@ static void folder__keeps_no_names_used_once(void **state)
 	(void)state;
 	for (i = 0; i < 200; i++) {
 		snprintf(name, sizeof(name), "once-%u", i);
-		give_back(take(m, name, NULL));
+		give_back(take_for_ever(m, name));
 	}
 	path_of_line(pattern, sizeof(pattern), "/once-*");
 	assert_int_equal(glob(pattern, 0, NULL, &found), 0);

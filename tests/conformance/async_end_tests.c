@@ -162,7 +162,7 @@ static void async__the_lease_is_kept_and_its_loss_told(void **state)
 	assert_true(hf_lease_valid(lease));
 	assert_int_equal(lost, 0);
 	assert_int_equal(hf_force_release(other, name, NULL, 0, NULL, NULL), HF_OK);
-	assert_true(world_eventually(is_one, &lost, 10000));
+	assert_true(eventually(is_one, &lost, 10000));
 	assert_int_equal(hf_release(lease, NULL), HF_LOST);
 	assert_int_equal(lost, 1);
 	hf_close(other);

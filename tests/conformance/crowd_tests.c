@@ -2,6 +2,7 @@
  * A thousand who wait for one lock: what they cost while they wait, and what is left
  * of the line when half of them are killed.
  */
+#include "../held.h"
 #include "world.h"
 
 #include <signal.h>
@@ -60,22 +61,11 @@ static int wait_and_pass(int i, void *arg)
 	return 0;
 }
 
-static size_t waiting(hf_manager *m, const char *name)
-{
-	hf_lock_info *info;
-	size_t n;
-
-	assert_int_equal(hf_lock_status(m, name, &info, NULL), HF_OK);
-	n = info->waiter_count;
-	hf_lock_info_free(info);
-	return n;
-}
-
 static bool all_wait(void *arg)
 {
 	struct crowd *c = arg;
 
-	return waiting(c->looker, c->name) == (size_t)c->count;
+	return waiters(c->looker, c->name) == (size_t)c->count;
 }
 
 /* One holds the lock, and all the others wait for it. Forked before there are threads. */
@@ -94,7 +84,7 @@ static hf_lease *gather(struct crowd *c)
 	assert_int_equal(hf_acquire(c->looker, c->name, &o, &lease, NULL), HF_OK);
 	c->token = hf_lease_token(lease);
 	c->begun = true;
-	assert_true(world_eventually(all_wait, c, 120000));
+	assert_true(eventually(all_wait, c, 120000));
 	return lease;
 }
 
@@ -136,7 +126,7 @@ static void crowd__that_waits_hardly_runs(void **state)
 	for (i = 0; i < c->count; i++)
 		assert_int_equal(world_wait(c->pids[i]), 0);
 	assert_int_equal(c->served, c->count);
-	assert_int_equal(waiting(c->looker, c->name), 0);
+	assert_int_equal(waiters(c->looker, c->name), 0);
 	hf_close(c->looker);
 }
 
@@ -159,7 +149,7 @@ static void crowd__of_which_half_is_killed_is_served(void **state)
 	print_message("# %d were served within %lld ms\n", c->count / 2,
 		(long long)(hf_boot_ms() - start_ms));
 	assert_int_equal(c->served, c->count / 2);
-	assert_int_equal(waiting(c->looker, c->name), 0);
+	assert_int_equal(waiters(c->looker, c->name), 0);
 	hf_close(c->looker);
 }
 
@@ -189,7 +179,7 @@ static int wait_at_place(int i, void *arg)
 	struct crowd *c = arg;
 	hf_manager *m = world_open();
 
-	while (!c->begun || waiting(m, c->name) < (size_t)i - 1)
+	while (!c->begun || waiters(m, c->name) < (size_t)i - 1)
 		hf_sleep_until_ms(hf_boot_ms() + 5);
 	hf_close(m);
 	return wait_and_pass(i, arg);
@@ -207,7 +197,7 @@ static void crowd__goes_on_though_holder_and_first_are_killed_at_once(void **sta
 	for (i = 0; i <= SMALL; i++)
 		c->pids[i] = world_spawn(i ? wait_at_place : hold_until_killed, i, c);
 	c->looker = world_open();
-	assert_true(world_eventually(all_wait, c, 60000));
+	assert_true(eventually(all_wait, c, 60000));
 	start_ms = hf_boot_ms();
 	for (i = 0; i < 3; i++)
 		kill(c->pids[i], SIGKILL);
@@ -216,7 +206,7 @@ static void crowd__goes_on_though_holder_and_first_are_killed_at_once(void **sta
 	assert_int_equal(c->served, SMALL - 2);
 	if (hf_boot_ms() - start_ms > 8000)
 		fail_msg("noticed after %lld ms", (long long)(hf_boot_ms() - start_ms));
-	assert_int_equal(waiting(c->looker, c->name), 0);
+	assert_int_equal(waiters(c->looker, c->name), 0);
 	hf_close(c->looker);
 }
 

@@ -1,5 +1,6 @@
 /* Those who wait for each other: one gives way, and nobody else. */
-#include "held.h"
+#include "../held.h"
+#include "world.h"
 #include "pending.h"
 
 #include <pthread.h>
@@ -43,6 +44,16 @@ static void note_victim(struct ring_of_locks *r, const hf_error *error)
 		r->fastest_ms = took_ms;
 }
 
+static void note(struct ring_of_locks *r, hf_status st, const hf_error *error)
+{
+	if (st == HF_DEADLOCK)
+		note_victim(r, error);
+	else if (!st)
+		r->served++;
+	else
+		hf_copy(r->error, sizeof(r->error), error->text);
+}
+
 /* Contender i has lock i and wants lock i + 1. */
 static int close_circle(int i, void *arg)
 {
@@ -67,12 +78,7 @@ static int close_circle(int i, void *arg)
 			o.wait_ms = 30000;
 			st = hf_acquire(m, r->names[(i + 1) % r->count], &o, &second, &error);
 		}
-		if (st == HF_DEADLOCK)
-			note_victim(r, &error);
-		else if (!st)
-			r->served++;
-		else
-			hf_copy(r->error, sizeof(r->error), error.text);
+		note(r, st, &error);
 		hf_release(second, NULL);
 		hf_release(first, NULL);
 		r->finished++;
@@ -151,12 +157,7 @@ static int close_circle_behind(int i, void *arg)
 	}
 	if (!st)
 		st = hf_acquire(m, r->names[i < 2 ? !i : i % 2], &o, &other, &error);
-	if (st == HF_DEADLOCK)
-		note_victim(r, &error);
-	else if (!st)
-		r->served++;
-	else
-		hf_copy(r->error, sizeof(r->error), error.text);
+	note(r, st, &error);
 	hf_release(other, NULL);
 	hf_release(mine, NULL);
 	hf_close(m);

@@ -1,5 +1,6 @@
 /* Fences: a resource never admits a smaller token, on every store. */
-#include "held.h"
+#include "../held.h"
+#include "world.h"
 #include "lock/fence.h"
 
 #include <signal.h>
@@ -440,7 +441,7 @@ static void fence__guests_killed_at_random_take_nothing_back(void **state)
 			g->wrong++;
 		pids[i] = world_spawn(come_for_ever, i, g);
 		g->rounds = g->admitted + g->refused + 4;
-		went_on = world_eventually(is_busy, g, 20000);
+		went_on = eventually(is_busy, g, 20000);
 	}
 	for (i = 0; i < 4; i++) {
 		kill(pids[i], SIGKILL);

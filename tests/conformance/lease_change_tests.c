@@ -1,5 +1,6 @@
 /* Leases that are taken from their holder, or changed in his hand. */
-#include "held.h"
+#include "../held.h"
+#include "world.h"
 
 #include <unistd.h>
 

@@ -1,5 +1,6 @@
 /* Leases of processes that are killed or forked, and of many threads. */
-#include "held.h"
+#include "../held.h"
+#include "world.h"
 
 #include <pthread.h>
 #include <signal.h>

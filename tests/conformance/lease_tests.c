@@ -1,5 +1,6 @@
 /* A lease through the public API, the same on every store: had, waited for, kept, lost, seen. */
-#include "held.h"
+#include "../held.h"
+#include "world.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>

@@ -1,5 +1,6 @@
 /* Several locks at once, on every store. */
-#include "held.h"
+#include "../held.h"
+#include "world.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -208,7 +209,7 @@ static void many__the_loss_of_one_is_told(void **state)
 	wants[1].options = &options;
 	take_many(wants, MANY, leases);
 	assert_int_equal(hf_force_release(other, names[1], NULL, 0, NULL, &error), HF_OK);
-	assert_true(world_eventually(one_lost, &losses, 5000));
+	assert_true(eventually(one_lost, &losses, 5000));
 	assert_false(hf_lease_valid(leases[1]));
 	assert_true(hf_lease_valid(leases[0]) && hf_lease_valid(leases[2]));
 	assert_int_equal(hf_release_many(leases, MANY, &failed, &error), HF_LOST);

@@ -50,19 +50,6 @@ hf_lease *have(hf_manager *m, hf_pending *pending)
 	return lease;
 }
 
-size_t waiters(hf_manager *m, const char *name)
-{
-	hf_lock_info *info;
-	hf_error error;
-	size_t n;
-
-	if (hf_lock_status(m, name, &info, &error))
-		fail_msg("status: %s", error.text);
-	n = info->waiter_count;
-	hf_lock_info_free(info);
-	return n;
-}
-
 struct expected {
 	hf_manager *m;
 	const char *name;
@@ -87,14 +74,14 @@ bool waiters_become(hf_manager *m, const char *name, size_t n)
 {
 	struct expected e = {m, name, n};
 
-	return world_eventually(waiters_are, &e, 10000);
+	return eventually(waiters_are, &e, 10000);
 }
 
 bool holders_become(hf_manager *m, const char *name, size_t n)
 {
 	struct expected e = {m, name, n};
 
-	return world_eventually(holders_are, &e, 10000);
+	return eventually(holders_are, &e, 10000);
 }
 
 int world_threads(void)

@@ -2,7 +2,8 @@
 #ifndef HF_TEST_PENDING_H
 #define HF_TEST_PENDING_H
 
-#include "held.h"
+#include "../held.h"
+#include "world.h"
 
 hf_pending *start(
 	hf_manager *m, const char *name, const hf_acquire_options *options, void *arg);
@@ -12,8 +13,6 @@ bool told(hf_manager *m, int64_t ms);
 hf_status answer(hf_manager *m, hf_pending *pending, hf_lease **lease_out, hf_error *error);
 /* As answer(), and it must be HF_OK. */
 hf_lease *have(hf_manager *m, hf_pending *pending);
-/* How many stand in the line of the record. */
-size_t waiters(hf_manager *m, const char *name);
 /* Wait until it is `n`; false after 10 s. */
 bool waiters_become(hf_manager *m, const char *name, size_t n);
 bool holders_become(hf_manager *m, const char *name, size_t n);

@@ -1,5 +1,6 @@
 /* Bad input, tidying up, looking around; the same on every store. */
-#include "held.h"
+#include "../held.h"
+#include "world.h"
 
 #include <stdio.h>
 #include <unistd.h>

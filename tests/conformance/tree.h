@@ -2,7 +2,8 @@
 #ifndef HF_TEST_TREE_H
 #define HF_TEST_TREE_H
 
-#include "held.h"
+#include "../held.h"
+#include "world.h"
 
 /* The base of a tree, and names in it. */
 struct tree {

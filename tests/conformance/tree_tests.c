@@ -132,7 +132,7 @@ static void tree__is_lost_with_any_part_of_it(void **state)
 		lease = take(m, t.deep, &o);
 		assert_true(hf_lease_valid(lease));
 		assert_int_equal(hf_force_release(other, robbed, NULL, 0, NULL, &error), HF_OK);
-		assert_true(world_eventually(one_lost, &losses, 10000));
+		assert_true(eventually(one_lost, &losses, 10000));
 		assert_false(hf_lease_valid(lease));
 		assert_int_equal(hf_extend(lease, 0, &error), HF_LOST);
 		assert_int_equal(hf_release(lease, &error), HF_LOST);

@@ -10,6 +10,7 @@ struct later {
 	hf_manager *m;
 	hf_lease *lease;
 	const char *name;
+	int64_t pause_ms; /* before it is done */
 	int fd;
 };
 
@@ -223,39 +224,49 @@ static void upgrade__that_is_cancelled_leaves_all_as_it_was(void **state)
 
 /* ---- what happens to the hold meanwhile ---- */
 
-static void *release_later(void *arg)
+static void *give_back_later(void *arg)
 {
 	struct later *l = arg;
 
 	assert_true(waiters_become(l->m, l->name, 1));
-	usleep(2400000);
+	hf_sleep_until_ms(hf_boot_ms() + l->pause_ms);
 	give_back(l->lease);
 	return NULL;
+}
+
+/* `o` upgrades; another who shares it as `other` says gives it back once that waits. */
+static hf_lease *upgrade_beside(hf_manager *m, const char *name, const hf_acquire_options *o,
+	const hf_acquire_options *other, int64_t pause_ms)
+{
+	struct later l = {.m = world_open(), .name = name, .pause_ms = pause_ms};
+	hf_lease *lease = take(m, name, o);
+	pthread_t thread;
+	hf_error error;
+
+	l.lease = take(l.m, name, other);
+	pthread_create(&thread, NULL, give_back_later, &l);
+	if (hf_convert(lease, HF_EXCLUSIVE, NULL, &error))
+		fail_msg("%s", error.text);
+	pthread_join(thread, NULL);
+	hf_close(l.m);
+	assert_int_equal(hf_lease_mode(lease), HF_EXCLUSIVE);
+	assert_int_equal(try_it(m, name, o), HF_HELD);
+	return lease;
 }
 
 static void upgrade__is_renewed_while_it_waits(void **state)
 {
 	const char *name = world_name("renewed");
+	hf_acquire_options longer = sharing();
 	hf_acquire_options o = sharing();
 	hf_manager *m = world_open();
-	struct later l = {.m = world_open(), .name = name};
-	pthread_t thread;
 	hf_lease *lease;
-	hf_error error;
 
 	(void)state;
 	o.ttl_ms = 1500;
-	lease = take(m, name, &o);
-	l.lease = share(l.m, name);
-	pthread_create(&thread, NULL, release_later, &l);
-	if (hf_convert(lease, HF_EXCLUSIVE, NULL, &error))
-		fail_msg("%s", error.text);
-	pthread_join(thread, NULL);
+	lease = upgrade_beside(m, name, &o, &longer, 2400);
 	assert_true(hf_lease_valid(lease));
-	assert_int_equal(hf_lease_mode(lease), HF_EXCLUSIVE);
-	assert_int_equal(try_it(m, name, &o), HF_HELD);
 	give_back(lease);
-	hf_close(l.m);
 	hf_close(m);
 }
 
@@ -379,37 +390,20 @@ static void upgrade__of_one_that_is_killed_is_skipped(void **state)
 
 /* ---- limits, groups ---- */
 
-static void *give_back_later(void *arg)
-{
-	struct later *l = arg;
-
-	assert_true(waiters_become(l->m, l->name, 1));
-	give_back(l->lease);
-	return NULL;
-}
-
 static void upgrade__of_one_of_a_few_takes_them_all(void **state)
 {
 	const char *name = world_name("limit");
 	hf_acquire_options o = sharing();
 	hf_manager *m = world_open();
-	struct later l = {.m = world_open(), .name = name};
-	pthread_t thread;
 	hf_lease *lease;
 	hf_error error;
 
 	(void)state;
 	o.limit = 3;
-	lease = take(m, name, &o);
-	l.lease = take(l.m, name, &o);
-	pthread_create(&thread, NULL, give_back_later, &l);
-	assert_int_equal(hf_convert(lease, HF_EXCLUSIVE, NULL, &error), HF_OK);
-	pthread_join(thread, NULL);
-	assert_int_equal(try_it(m, name, &o), HF_HELD);
+	lease = upgrade_beside(m, name, &o, &o, 0);
 	assert_int_equal(hf_convert(lease, HF_SHARED, NULL, &error), HF_OK);
 	assert_int_equal(try_it(m, name, &o), HF_OK);
 	give_back(lease);
-	hf_close(l.m);
 	hf_close(m);
 }
 

@@ -389,15 +389,3 @@ void world_run(int n, world_fn fn, void *arg, unsigned seconds)
 	}
 	assert_false(failed);
 }
-
-bool world_eventually(bool (*fn)(void *arg), void *arg, int64_t ms)
-{
-	int64_t until_ms = hf_boot_ms() + ms;
-
-	while (!fn(arg)) {
-		if (hf_boot_ms() >= until_ms)
-			return false;
-		usleep(2000);
-	}
-	return true;
-}

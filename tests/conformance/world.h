@@ -85,9 +85,6 @@ void *world_shared(size_t size);
 /* Run a command without a shell; fails the test unless it exits with 0. */
 void world_command(const char *const argv[]);
 
-/* True if `fn` becomes true within ms. */
-bool world_eventually(bool (*fn)(void *arg), void *arg, int64_t ms);
-
 /* What each file of tests has; main.c runs them in this order. */
 typedef struct test_group {
 	const struct CMUnitTest *tests;

@@ -33,34 +33,3 @@ hf_manager *open_moody(void)
 	assert_non_null(store);
 	return m;
 }
-
-hf_lease *take(hf_manager *m, const char *name, const hf_acquire_options *options)
-{
-	hf_lease *lease;
-	hf_error error;
-
-	if (hf_acquire(m, name, options, &lease, &error))
-		fail_msg("%s", error.text);
-	return lease;
-}
-
-static size_t count(hf_manager *m, const char *name, bool waiting)
-{
-	hf_lock_info *info;
-	size_t n;
-
-	assert_int_equal(hf_lock_status(m, name, &info, NULL), HF_OK);
-	n = waiting ? info->waiter_count : info->holder_count;
-	hf_lock_info_free(info);
-	return n;
-}
-
-size_t holders(hf_manager *m, const char *name)
-{
-	return count(m, name, false);
-}
-
-size_t waiters(hf_manager *m, const char *name)
-{
-	return count(m, name, true);
-}

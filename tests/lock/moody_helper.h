@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <holdfast/holdfast.h>
 
+#include "../held.h"
 #include "../store/scratch.h"
 #include "base/base.h"
 #include "moody.h"
@@ -20,10 +21,5 @@ extern moody *store;
 hf_manager *open_url(const char *url);
 /* A manager on the moody store. */
 hf_manager *open_moody(void);
-
-hf_lease *take(hf_manager *m, const char *name, const hf_acquire_options *options);
-/* How many hold it, and how many stand in its line. */
-size_t holders(hf_manager *m, const char *name);
-size_t waiters(hf_manager *m, const char *name);
 
 #endif
